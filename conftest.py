@@ -1,0 +1,164 @@
+"""The tests' own PostgreSQL and Valkey, one migrated template database, and shared fixtures.
+
+One server of each kind serves the whole run: the process that starts pytest starts them, its
+xdist workers inherit their addresses. Every worker copies the migrated template database (a
+copy takes a tenth of a second, the migrations take many) and has a Valkey database of its own.
+
+TEST_DATABASE_URL and TEST_REDIS_URL point the run at other servers; the role in the first must
+be allowed to create databases.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+# Before anything reads the settings.
+os.environ["DJANGO_SETTINGS_MODULE"] = "helpdesk.settings"
+os.environ["ENVIRONMENT"] = "test"
+for production_only in ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "ALLOWED_HOSTS", "EMAIL_URL", "OUTBOUND_ALLOW", "BIND", "PORT"):
+    os.environ.pop(production_only, None)
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from helpdesk import embedded
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+RUN_VARIABLE = "HELPDESK_TEST_RUN"
+_closing = contextlib.ExitStack()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the servers once per run, then settle what the settings of this process read."""
+    if WORKER == "main":
+        _begin_run(only_looking=bool(config.option.collectonly or config.option.help))
+    _use_own_corner()
+
+    from django.conf import settings
+
+    # Tests sign in thousands of times, and read pages without `collectstatic`.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.STORAGES = settings.STORAGES | {
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    }
+
+
+def pytest_unconfigure() -> None:
+    """Stop what `pytest_configure` started."""
+    _closing.close()
+
+
+def _begin_run(*, only_looking: bool) -> None:
+    os.environ[RUN_VARIABLE] = f"helpdesk_test_{os.getpid()}"
+    folder = Path(tempfile.mkdtemp(prefix="helpdesk-test-"))
+    folder.chmod(0o711)  # where root runs the tests, PostgreSQL runs as nobody and must get in
+    _closing.callback(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["DATA_DIR"] = str(folder)
+    given_database, given_redis = os.environ.get("TEST_DATABASE_URL"), os.environ.get("TEST_REDIS_URL")
+    if not only_looking and not (given_database and given_redis):
+        _closing.enter_context(
+            embedded.running(folder, postgres=not given_database, valkey=not given_redis, durable=False)
+        )
+    os.environ["DATABASE_URL"] = given_database or embedded.database_url(folder)
+    os.environ["REDIS_URL"] = given_redis or embedded.redis_url(folder)
+    if given_database and not only_looking:
+        _closing.callback(_drop_database, f"{os.environ[RUN_VARIABLE]}_template")
+
+
+def _use_own_corner() -> None:
+    """Give this process its own folder and its own Valkey database."""
+    if WORKER != "main":
+        folder = Path(os.environ["DATA_DIR"]) / WORKER
+        folder.mkdir(exist_ok=True)
+        os.environ["DATA_DIR"] = str(folder)
+    number = 1 + int(WORKER.removeprefix("gw")) if WORKER != "main" else 0
+    url = os.environ["REDIS_URL"]
+    if url.startswith("unix://"):
+        os.environ["REDIS_URL"] = url.partition("?")[0] + f"?db={number}"
+    else:
+        os.environ["REDIS_URL"] = re.sub(r"(?<=[^/])/\d*$", "", url.rstrip("/")) + f"/{number}"
+    (Path(os.environ["DATA_DIR"]) / "static").mkdir(exist_ok=True)
+
+
+# --- One template database, one copy for each worker ------------------------------------------
+
+
+@contextlib.contextmanager
+def _maintenance() -> "Iterator[psycopg.Connection[Any]]":
+    from django.db import connection
+
+    parameters = {
+        "host": connection.settings_dict["HOST"],
+        "port": connection.settings_dict["PORT"] or None,
+        "user": connection.settings_dict["USER"],
+        "password": connection.settings_dict["PASSWORD"] or None,
+    }
+    with psycopg.connect(
+        dbname="postgres", autocommit=True, **{name: value for name, value in parameters.items() if value}
+    ) as maintenance:
+        yield maintenance
+
+
+def _drop_database(name: str) -> None:
+    with _maintenance() as maintenance:
+        maintenance.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
+    """A database of this worker's own, copied from the template that the first worker migrates."""
+    from django.core.management import call_command
+    from django.db import connection
+
+    run = os.environ[RUN_VARIABLE]
+    template, mine = f"{run}_template", f"{run}_{WORKER}"
+    with django_db_blocker.unblock(), _maintenance() as maintenance:
+        # One worker migrates, the others wait here; the lock goes with the connection.
+        maintenance.execute("SELECT pg_advisory_lock(hashtext(%s))", [run])
+        known = maintenance.execute("SELECT 1 FROM pg_database WHERE datname = %s", [template]).fetchone()
+        if not known:
+            unfinished = f"{run}_unfinished"
+            maintenance.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(unfinished)))
+            maintenance.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(unfinished)))
+            connection.close()
+            connection.settings_dict["NAME"] = unfinished
+            call_command("migrate", verbosity=0, interactive=False)
+            connection.close()
+            maintenance.execute(
+                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(unfinished), sql.Identifier(template))
+            )
+        maintenance.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(mine), sql.Identifier(template))
+        )
+        maintenance.execute("SELECT pg_advisory_unlock(hashtext(%s))", [run])
+        connection.close()
+        connection.settings_dict["NAME"] = mine
+    yield
+    with django_db_blocker.unblock():
+        connection.close()
+        _drop_database(mine)
+
+
+# --- Fixtures ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def _empty_valkey() -> Iterator[None]:
+    """No throttle count, cached page or queued task outlives its test."""
+    yield
+    from django.core.cache import cache
+
+    cache.clear()
+
+
+@pytest.fixture
+def now() -> datetime:
+    """A Wednesday morning: the fixed time that tests pass into services."""
+    return datetime(2025, 3, 12, 10, 0, tzinfo=UTC)
