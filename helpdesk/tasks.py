@@ -1,0 +1,24 @@
+"""Background work of the ground floor."""
+
+import datetime as dt
+
+from celery import shared_task
+from django.core.cache import cache
+from django.utils import timezone
+
+WORKER_SEEN = "worker-seen"
+WORKER_SEEN_SECONDS = 60
+
+
+@shared_task
+def heartbeat() -> None:
+    """Say that a worker is alive; `/readyz` wants to have heard it within a minute."""
+    cache.set(WORKER_SEEN, timezone.now().isoformat(), timeout=WORKER_SEEN_SECONDS)
+
+
+@shared_task
+def forget_idempotency_keys() -> None:
+    """Delete the kept answers that are older than a day."""
+    from helpdesk.api.models import IdempotencyKey
+
+    IdempotencyKey.unscoped.filter(created_at__lt=timezone.now() - dt.timedelta(days=1)).delete()

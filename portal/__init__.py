@@ -1,0 +1,1 @@
+"""The customer portal: submit a request, follow it, answer."""

@@ -1,0 +1,7 @@
+"""App configuration of the portal."""
+
+from django.apps import AppConfig
+
+
+class PortalConfig(AppConfig):
+    name = "portal"

@@ -1,0 +1,1 @@
+"""Service levels: how soon a ticket must be answered and resolved."""

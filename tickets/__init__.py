@@ -1,0 +1,1 @@
+"""Tickets: the conversation between a customer and the agents, and everything done to it."""

@@ -1,0 +1,92 @@
+"""The names of what can happen to a ticket, who does it, and who listens. Pure.
+
+The publisher (`tickets.timeline`) knows names only. Subscribers register in their app's
+`AppConfig.ready`: *inside* ones run in the transaction of the change, *after* ones are names of
+Celery tasks that are queued once the change is committed, and get the activity's id.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+
+class Event(StrEnum):
+    """Everything that is recorded in a ticket's activity log."""
+
+    CREATED = "ticket.created"
+    UPDATED = "ticket.updated"
+    ASSIGNED = "ticket.assigned"
+    UNASSIGNED = "ticket.unassigned"
+    RESOLVED = "ticket.resolved"
+    CLOSED = "ticket.closed"
+    REOPENED = "ticket.reopened"
+    COMMENT_ADDED = "ticket.comment.added"
+    COMMENT_EDITED = "ticket.comment.edited"
+    COMMENT_DELETED = "ticket.comment.deleted"
+    ATTACHMENT_ADDED = "ticket.attachment.added"
+    MERGED = "ticket.merged"
+    UNMERGED = "ticket.unmerged"
+    SPLIT = "ticket.split"
+    LINKED = "ticket.linked"
+    TRASHED = "ticket.trashed"
+    RESTORED = "ticket.restored"
+
+
+class ActorKind(StrEnum):
+    """What kind of somebody did it."""
+
+    AGENT = "agent"
+    CUSTOMER = "customer"
+    SYSTEM = "system"
+    AUTOMATION = "automation"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """The activity that led to this one, and how long the chain already is."""
+
+    activity_id: UUID
+    depth: int
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who does something: a member of the workspace, a customer, or the helpdesk itself."""
+
+    kind: ActorKind
+    name: str
+    user_id: UUID | None = None
+    contact_id: UUID | None = None
+    cause: Cause | None = field(default=None, compare=False)
+
+
+SYSTEM = Actor(ActorKind.SYSTEM, "Helpdesk")
+
+InsideHandler = Callable[[Any], None]
+
+
+@dataclass
+class Subscriptions:
+    """Who listens to what. One registry serves the process; tests make their own."""
+
+    inside: dict[str, list[InsideHandler]] = field(default_factory=dict)
+    after: dict[str, list[str]] = field(default_factory=dict)
+
+    def listen_inside(self, names: Iterable[str], handler: InsideHandler) -> None:
+        """Call `handler(activity)` in the transaction of each change with one of these names."""
+        for name in names:
+            handlers = self.inside.setdefault(str(name), [])
+            if handler not in handlers:
+                handlers.append(handler)
+
+    def listen_after(self, names: Iterable[str], task: str) -> None:
+        """Queue the Celery task named `task` with the activity's id after each commit."""
+        for name in names:
+            tasks = self.after.setdefault(str(name), [])
+            if task not in tasks:
+                tasks.append(task)
+
+
+subscriptions = Subscriptions()

@@ -1,0 +1,38 @@
+"""The tables of the tickets app, from the ground up: setup, ticket, conversation, timeline."""
+
+from tickets.models.conversation import Attachment, Comment
+from tickets.models.setup import CannedResponse, Category, Sequence, Tag, View
+from tickets.models.ticket import (
+    CustomerToken,
+    Participant,
+    SearchDocument,
+    Ticket,
+    TicketCount,
+    TicketLink,
+    TicketQuerySet,
+    TicketTag,
+    Watcher,
+)
+from tickets.models.timeline import Activity, Assignment, Merge
+
+__all__ = [
+    "Activity",
+    "Assignment",
+    "Attachment",
+    "CannedResponse",
+    "Category",
+    "Comment",
+    "CustomerToken",
+    "Merge",
+    "Participant",
+    "SearchDocument",
+    "Sequence",
+    "Tag",
+    "Ticket",
+    "TicketCount",
+    "TicketLink",
+    "TicketQuerySet",
+    "TicketTag",
+    "View",
+    "Watcher",
+]
