@@ -2,9 +2,11 @@
 
 import datetime as dt
 
-from django import template
+from django import forms, template
+from django.forms import BoundField
 from django.utils import timezone
 from django.utils.dateformat import format as format_date
+from django.utils.safestring import SafeString
 
 register = template.Library()
 
@@ -46,3 +48,39 @@ def ago(moment: dt.datetime | None, now: dt.datetime | None = None) -> str:
     else:
         words = f"{int(distance // _DAY)} d"
     return words if seconds >= 0 else f"in {words}"
+
+
+@register.filter
+def field_kind(field: BoundField) -> str:
+    """How components/field.html lays a bound field out: "checkbox", "choices" (a group of them) or "input"."""
+    widget = field.field.widget
+    if isinstance(widget, forms.CheckboxInput):
+        return "checkbox"
+    if isinstance(widget, forms.RadioSelect | forms.CheckboxSelectMultiple):
+        return "choices"
+    return "input"
+
+
+@register.filter
+def described_by(field: BoundField) -> str:
+    """The ids of a field's help and errors, for aria-describedby; empty when it has neither."""
+    ids = []
+    if field.help_text:
+        ids.append(f"{field.auto_id}_help")
+    if field.errors:
+        ids.append(f"{field.auto_id}_error")
+    return " ".join(ids)
+
+
+@register.filter
+def control(field: BoundField) -> SafeString:
+    """The field's widget with our class and with what a screen reader needs to find its help and errors."""
+    given = str(field.field.widget.attrs.get("class", ""))
+    attributes: dict[str, str | bool] = {}
+    if field_kind(field) == "input":
+        attributes["class"] = f"{given} input".strip()
+    if field.errors:
+        attributes["aria-invalid"] = "true"
+    if ids := described_by(field):
+        attributes["aria-describedby"] = ids
+    return field.as_widget(attrs=attributes)
