@@ -1,6 +1,7 @@
 """All addresses; each app keeps its own."""
 
-from django.urls import path
+from django.contrib import admin
+from django.urls import include, path
 
 from helpdesk import views
 
@@ -8,6 +9,12 @@ urlpatterns = [
     path("", views.front_door, name="front-door"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
+    path("admin/", admin.site.urls),
+    path("", include("helpdesk.accounts.urls")),
+    path("", include("tickets.urls")),
+    path("", include("portal.urls")),
+    path("api/", include("helpdesk.api.urls")),
+    path("api/", include("tickets.api.urls")),
 ]
 
 handler400 = "helpdesk.views.bad_request"

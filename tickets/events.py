@@ -60,6 +60,7 @@ class Actor:
     user_id: UUID | None = None
     contact_id: UUID | None = None
     cause: Cause | None = field(default=None, compare=False)
+    is_replay: bool = False  # an import of the past: recorded, never sent to anyone
 
 
 SYSTEM = Actor(ActorKind.SYSTEM, "Helpdesk")

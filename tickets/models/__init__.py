@@ -3,6 +3,7 @@
 from tickets.models.conversation import Attachment, Comment
 from tickets.models.setup import CannedResponse, Category, Sequence, Tag, View
 from tickets.models.ticket import (
+    CHANNELS,
     CustomerToken,
     Participant,
     SearchDocument,
@@ -16,6 +17,7 @@ from tickets.models.ticket import (
 from tickets.models.timeline import Activity, Assignment, Merge
 
 __all__ = [
+    "CHANNELS",
     "Activity",
     "Assignment",
     "Attachment",

@@ -1,0 +1,99 @@
+"""Customer access: the secret link that opens one ticket for one customer, without an account.
+
+The token is 256 bits made from a random nonce and the server's secret, so that the same link can
+be written into later mail; the database keeps the nonce and the token's hash, from which nobody
+can make the link.
+"""
+
+import base64
+import datetime as dt
+import hashlib
+import hmac
+import secrets
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+
+from helpdesk.accounts.models import Contact
+from tickets.models import CustomerToken, Participant, Ticket
+
+LIFETIME = dt.timedelta(days=180)
+
+
+def _derive(secret_key: str, nonce: bytes) -> str:
+    key = hashlib.sha256(b"helpdesk customer token:" + secret_key.encode()).digest()
+    digest = hmac.new(key, nonce, hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+@transaction.atomic
+def issue(*, ticket: Ticket, contact: Contact, now: dt.datetime) -> str:
+    """The token that opens `ticket` for `contact`, good for 180 days from `now`.
+
+    The same token again while it lives; a new one when it was revoked, has expired, or was made
+    with a secret key that is no longer configured.
+    """
+    row = (
+        CustomerToken.objects.for_workspace(ticket.workspace_id)
+        .select_for_update()
+        .filter(ticket=ticket, contact=contact)
+        .first()
+    )
+    expires_at = now + LIFETIME
+    if row is not None and row.revoked_at is None and row.expires_at > now:
+        for secret_key in [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]:
+            token = _derive(secret_key, bytes(row.nonce))
+            if hmac.compare_digest(_hash(token), row.token_hash):
+                row.expires_at = expires_at
+                row.save(update_fields=["expires_at"])
+                return token
+    row = row or CustomerToken(workspace_id=ticket.workspace_id, ticket=ticket, contact=contact)
+    row.nonce = secrets.token_bytes(32)
+    token = _derive(settings.SECRET_KEY, row.nonce)
+    row.token_hash, row.created_at, row.expires_at, row.revoked_at = _hash(token), now, expires_at, None
+    row.save()
+    return token
+
+
+def revoke(*, ticket: Ticket, contact: Contact, now: dt.datetime) -> None:
+    """Make the customer's link useless at once."""
+    CustomerToken.objects.for_workspace(ticket.workspace_id).filter(ticket=ticket, contact=contact).update(
+        revoked_at=now
+    )
+
+
+def open_with(*, ticket_id: UUID, token: str, now: dt.datetime) -> tuple[Ticket, Contact] | None:
+    """The ticket that the token opens and for whom; None for any wrong id or token alike.
+
+    A merged ticket leads to where it went, if the customer takes part there; otherwise the
+    merged ticket itself is shown.
+    """
+    row = (
+        CustomerToken.unscoped.filter(token_hash=_hash(token), ticket_id=ticket_id)
+        .filter(revoked_at=None, expires_at__gt=now, ticket__trashed_at=None)
+        .select_related("ticket__workspace", "contact")
+        .first()
+    )
+    if row is None:
+        return None
+    ticket = row.ticket
+    for _ in range(20):  # chains are short, and cannot be circles
+        if ticket.merged_into_id is None:
+            break
+        target = Ticket.objects.for_workspace(ticket.workspace_id).live().filter(pk=ticket.merged_into_id).first()
+        if target is None or not takes_part(ticket=target, contact=row.contact):
+            break
+        ticket = target
+    return ticket, row.contact
+
+
+def takes_part(*, ticket: Ticket, contact: Contact) -> bool:
+    """Whether the customer is the requester or a participant of the ticket."""
+    if ticket.requester_id == contact.pk:
+        return True
+    return Participant.objects.for_workspace(ticket.workspace_id).filter(ticket=ticket, contact=contact).exists()

@@ -1,0 +1,71 @@
+"""The relay: what is recorded reaches its *after* subscribers, at least once.
+
+After commit a task is queued for each new activity. What the broker loses, or never got, keeps
+`dispatched_at` NULL and is found by the sweep. Subscribers therefore guard themselves with a
+unique key that contains the activity's id.
+"""
+
+import datetime as dt
+import logging
+import time
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db import transaction
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from helpdesk.celery import app as celery_app
+from tickets.events import Subscriptions, subscriptions
+from tickets.models import Activity
+
+logger = logging.getLogger(__name__)
+
+RELAY_TASK = "tickets.tasks.relay"
+BROKER_REST_SECONDS = 10.0  # after a failure, leave the broker alone: the sweep will send
+SWEEP_AFTER = dt.timedelta(seconds=10)
+
+_broker_away_until = 0.0
+
+
+def relay_after_commit(activity_id: UUID) -> None:
+    """Queue the relay of an activity once the running transaction is committed."""
+    transaction.on_commit(lambda: _queue_relay(activity_id), robust=True)
+
+
+def _queue_relay(activity_id: UUID) -> None:
+    global _broker_away_until
+    if time.monotonic() < _broker_away_until:
+        return
+    try:
+        celery_app.send_task(RELAY_TASK, args=[[str(activity_id)]])
+    except (OperationalError, RedisError, OSError) as error:
+        # The request must not fail: the row is committed and the sweep will find it.
+        _broker_away_until = time.monotonic() + BROKER_REST_SECONDS
+        logger.warning("The broker is away (%s); the sweep will relay.", type(error).__name__)
+
+
+def relay(*, activity_ids: Iterable[UUID | str], now: dt.datetime, registry: Subscriptions = subscriptions) -> int:
+    """Queue the *after* subscribers of these activities and mark them dispatched; gives how many.
+
+    An activity that another relay holds or has sent is passed over. Raises what the broker
+    raises; the activity then stays undispatched.
+    """
+    with transaction.atomic():
+        waiting = list(
+            Activity.unscoped.select_for_update(skip_locked=True)
+            .filter(pk__in=list(activity_ids), dispatched_at=None)
+            .order_by("pk")
+            .only("pk", "event")
+        )
+        for activity in waiting:
+            for task in registry.after.get(activity.event, []):
+                celery_app.send_task(task, args=[str(activity.pk)])
+        Activity.unscoped.filter(pk__in=[activity.pk for activity in waiting]).update(dispatched_at=now)
+    return len(waiting)
+
+
+def sweep(*, now: dt.datetime, limit: int = 1000, registry: Subscriptions = subscriptions) -> int:
+    """Relay what has waited for too long, oldest first; gives how many were relayed."""
+    stale = Activity.unscoped.filter(dispatched_at=None, recorded_at__lt=now - SWEEP_AFTER).order_by("pk")
+    return relay(activity_ids=list(stale.values_list("pk", flat=True)[:limit]), now=now, registry=registry)

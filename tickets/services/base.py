@@ -1,0 +1,156 @@
+"""What every service stands on: locks, lookups within the workspace, clean text."""
+
+import datetime as dt
+import re
+from collections.abc import Iterable
+from typing import Any, NoReturn
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from helpdesk.accounts.models import Contact, Membership, Team
+from helpdesk.accounts.roles import Permission
+from helpdesk.errors import Conflict, InvalidInput, LostUpdate, NotFound
+from tickets.events import Actor, ActorKind
+from tickets.markup import is_text
+from tickets.models import Category, Tag, Ticket
+
+SUBJECT_LENGTH = 255
+TEXT_LENGTH = 200_000
+NAME_LENGTH = 120
+
+
+def agent(membership: Membership) -> Actor:
+    """The actor for a member of the workspace."""
+    user = membership.user
+    return Actor(ActorKind.AGENT, user.name or user.email, user_id=user.pk)
+
+
+def customer(contact: Contact) -> Actor:
+    """The actor for a customer."""
+    return Actor(ActorKind.CUSTOMER, contact.display_name, contact_id=contact.pk)
+
+
+def lock(ticket: Ticket, *, expected_version: int | None = None, merged: bool = False) -> Ticket:
+    """The ticket's row, locked until the transaction ends, as it stands now.
+
+    Raises NotFound when it was trashed meanwhile, LostUpdate when `expected_version` is not its
+    version, Conflict when it was merged into another (unless `merged` says that is fine).
+    """
+    fresh = Ticket.objects.for_workspace(ticket.workspace_id).live().select_for_update().filter(pk=ticket.pk).first()
+    if fresh is None:
+        raise NotFound("There is no such ticket.")
+    if expected_version is not None and fresh.version != expected_version:
+        raise LostUpdate("The ticket was changed since you read it. Read it again, then repeat your change.")
+    if fresh.merged_into_id and not merged:
+        raise Conflict("The ticket was merged into another one; work there.", code="merged")
+    return fresh
+
+
+def save(ticket: Ticket, *fields: str, now: dt.datetime) -> None:
+    """Save these fields of a locked ticket, and count the change."""
+    ticket.version += 1
+    ticket.updated_at = now
+    ticket.save(update_fields=[*fields, "version", "updated_at"])
+
+
+def text(field: str, value: Any, *, longest: int, required: bool = True, one_line: bool = False) -> str:
+    """A clean string, without white space around it.
+
+    Raises InvalidInput naming `field`: not a string, not text (NUL, lone surrogate), empty though
+    required, or longer than `longest` characters.
+    """
+    if not isinstance(value, str):
+        raise InvalidInput.of(field, "This must be text.")
+    if not is_text(value):
+        raise InvalidInput.of(field, "This has characters that are not text.")
+    value = re.sub(r"\s+", " ", value).strip() if one_line else value.replace("\r\n", "\n").strip()
+    if required and not value:
+        raise InvalidInput.of(field, "This must not be empty.")
+    if len(value) > longest:
+        raise InvalidInput.of(field, f"This is too long: {len(value)} characters, {longest} are possible.")
+    return value
+
+
+def email_address(field: str, value: Any) -> str:
+    """A valid e-mail address in lower case. Raises InvalidInput naming `field`."""
+    address = text(field, value, longest=254).lower()
+    try:
+        validate_email(address)
+    except ValidationError:
+        raise InvalidInput.of(field, "This is not a complete e-mail address, like jane@example.com.") from None
+    return address
+
+
+def choice(field: str, value: Any, choices: Iterable[str]) -> str:
+    """One of `choices`. Raises InvalidInput naming `field`."""
+    allowed = list(choices)
+    if value not in allowed:
+        raise InvalidInput.of(field, f"This must be one of: {', '.join(allowed)}.")
+    return str(value)
+
+
+def _missing(field: str, what: str) -> NoReturn:
+    raise NotFound(f"There is no such {what}.", errors={field: [f"There is no such {what}."]})
+
+
+def find_ticket(workspace_id: UUID, ticket_id: UUID, field: str = "id") -> Ticket:
+    """A live ticket of the workspace. Raises NotFound, also for a foreign id."""
+    ticket: Ticket | None = Ticket.objects.for_workspace(workspace_id).live().filter(pk=ticket_id).first()
+    return ticket or _missing(field, "ticket")
+
+
+def find_category(workspace_id: UUID, category_id: UUID | None, field: str = "category_id") -> Category | None:
+    """A category that can be chosen; None for None. Raises NotFound, also for a foreign id."""
+    if category_id is None:
+        return None
+    category: Category | None = (
+        Category.objects.for_workspace(workspace_id).filter(pk=category_id, archived_at=None).first()
+    )
+    return category or _missing(field, "category")
+
+
+def find_team(workspace_id: UUID, team_id: UUID | None, field: str = "team_id") -> Team | None:
+    """A team of the workspace; None for None. Raises NotFound, also for a foreign id."""
+    if team_id is None:
+        return None
+    team: Team | None = Team.objects.for_workspace(workspace_id).filter(pk=team_id).first()
+    return team or _missing(field, "team")
+
+
+def find_assignee(workspace_id: UUID, user_id: UUID, field: str = "assignee_id") -> Membership:
+    """A member who can be given tickets.
+
+    Raises NotFound for nobody of this workspace, InvalidInput for one who may not work on tickets.
+    """
+    member: Membership | None = (
+        Membership.objects.for_workspace(workspace_id).filter(user_id=user_id).select_related("user").first()
+    )
+    if member is None:
+        _missing(field, "agent")
+    if not member.user.is_active or not member.may(Permission.WORK):
+        raise InvalidInput.of(field, f"{member.user} cannot be given tickets.")
+    return member
+
+
+def find_tags(workspace_id: UUID, names: Any, field: str = "tags") -> list[Tag]:
+    """The tags with these names, made where they are missing, each once. Raises InvalidInput."""
+    if not isinstance(names, list | tuple):
+        raise InvalidInput.of(field, "This must be a list of words.")
+    if len(names) > 50:
+        raise InvalidInput.of(field, "A ticket can have up to 50 tags.")
+    wanted = list(dict.fromkeys(text(field, name, longest=40, one_line=True).lower() for name in names))
+    Tag.unscoped.bulk_create([Tag(workspace_id=workspace_id, name=name) for name in wanted], ignore_conflicts=True)
+    return list(Tag.objects.for_workspace(workspace_id).filter(name__in=wanted).order_by("name"))
+
+
+def find_contact(workspace_id: UUID, address: str, name: str = "") -> Contact:
+    """The customer with this (clean) address, made when new; learns the name of one without."""
+    contact, created = Contact.unscoped.get_or_create(
+        workspace_id=workspace_id, email=address, defaults={"name": name[:NAME_LENGTH]}
+    )
+    if name and not created and not contact.name:
+        contact.name = name[:NAME_LENGTH]
+        contact.save(update_fields=["name"])
+    return contact

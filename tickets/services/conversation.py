@@ -1,0 +1,295 @@
+"""What people say to each other on a ticket."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+
+from helpdesk.accounts.models import Contact, Membership
+from helpdesk.accounts.roles import Permission
+from helpdesk.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from tickets import access, markup, search, timeline
+from tickets.events import Actor, Event
+from tickets.lifecycle import Status
+from tickets.models import Attachment, Comment, Ticket, TicketLink
+from tickets.services import base, opening, status
+
+
+class StaleReply(Conflict):
+    """Somebody wrote while the agent was writing; `comments` is what they have not seen."""
+
+    code = "stale_reply"
+
+    def __init__(self, comments: list[Comment]) -> None:
+        self.comments = comments
+        names = ", ".join(dict.fromkeys(comment.author_name for comment in comments))
+        super().__init__(f"{names} wrote while you were writing. Read it, then send, change or discard your reply.")
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """Where a customer's message went: the ticket (a new one for a follow-up) and the comment, if any."""
+
+    ticket: Ticket
+    comment: Comment | None
+    is_follow_up: bool = False
+
+
+def _add(
+    ticket: Ticket,
+    *,
+    author_type: str,
+    actor: Actor,
+    body: str,
+    channel: str,
+    now: dt.datetime,
+    internal: bool = False,
+    automatic: bool = False,
+    attachment_ids: Sequence[UUID] = (),
+) -> Comment:
+    body = base.text("body", body, longest=base.TEXT_LENGTH)
+    comment = Comment(
+        workspace_id=ticket.workspace_id,
+        ticket=ticket,
+        author_type=author_type,
+        author_user_id=actor.user_id,
+        author_contact_id=actor.contact_id,
+        author_name=actor.name[: base.NAME_LENGTH],
+        body=body,
+        body_html=markup.render(body),
+        is_internal=internal,
+        is_automatic=automatic,
+        channel=channel,
+        created_at=now,
+    )
+    comment.save(force_insert=True)
+    _attach(comment, attachment_ids, actor=actor)
+    search.add_words(ticket.pk, body)
+    fields = []
+    if not internal:
+        ticket.last_message_at = now
+        fields.append("last_message_at")
+        if author_type == "agent" and not automatic and ticket.first_response_at is None:
+            ticket.first_response_at = now
+            fields.append("first_response_at")
+    base.save(ticket, *fields, now=now)
+    timeline.record(
+        ticket=ticket,
+        event=Event.COMMENT_ADDED,
+        actor=actor,
+        now=now,
+        data={"comment_id": str(comment.pk), "is_internal": internal, "author_type": author_type, "channel": channel},
+    )
+    return comment
+
+
+def _attach(comment: Comment, attachment_ids: Sequence[UUID], *, actor: Actor) -> None:
+    """Put uploaded files that nobody uses yet on the comment. Raises NotFound for any other."""
+    if not attachment_ids:
+        return
+    # A file waits for the comment of whoever uploaded it, not for somebody else's.
+    waiting = Attachment.objects.for_workspace(comment.workspace_id).filter(
+        pk__in=list(attachment_ids), ticket=comment.ticket, comment=None, uploaded_by_id=actor.user_id
+    )
+    if waiting.update(comment=comment, is_internal=comment.is_internal) != len(set(attachment_ids)):
+        message = "There is no such file waiting for a comment."
+        raise NotFound(message, errors={"attachment_ids": [message]})
+
+
+@transaction.atomic
+def agent_reply(
+    *,
+    ticket: Ticket,
+    author: Membership,
+    body: str,
+    internal: bool,
+    now: dt.datetime,
+    channel: str = "web",
+    attachment_ids: Sequence[UUID] = (),
+    then: str | None = None,
+    seen_until: dt.datetime | None = None,
+    actor: Actor | None = None,
+) -> Comment:
+    """An agent answers the customer, or leaves a note for the other agents (`internal`).
+
+    `then` moves the ticket to another status in the same transaction. With `seen_until` (when the
+    newest message was written that the agent had before them) the reply is held if somebody else
+    wrote since.
+
+    Raises NotAllowed when the role may only write notes, StaleReply, InvalidInput for the body,
+    Conflict for an illegal move or a merged ticket.
+    """
+    if not author.may(Permission.NOTE if internal and then is None else Permission.WORK):
+        raise NotAllowed("Your role may write notes, not answer customers.")
+    fresh = base.lock(ticket)
+    actor = actor or base.agent(author)
+    if seen_until is not None:
+        newer = fresh.comments.filter(created_at__gt=seen_until, deleted_at=None).exclude(author_user_id=actor.user_id)
+        if unseen := list(newer.order_by("created_at", "pk")):
+            raise StaleReply(unseen)
+    comment = _add(
+        fresh,
+        author_type="agent",
+        actor=actor,
+        body=body,
+        channel=channel,
+        now=now,
+        internal=internal,
+        attachment_ids=attachment_ids,
+    )
+    if then is not None and then != fresh.status:
+        status.move_locked(fresh, base.choice("then", then, [s.value for s in Status]), actor=actor, now=now)
+    comment.ticket = fresh
+    return comment
+
+
+@transaction.atomic
+def customer_reply(
+    *,
+    ticket: Ticket,
+    contact: Contact,
+    body: str,
+    channel: str,
+    now: dt.datetime,
+    automatic: bool = False,
+    attachments: Sequence[Attachment] = (),
+    actor: Actor | None = None,
+) -> Delivered:
+    """A customer writes on a ticket they take part in.
+
+    A pending or resolved ticket opens again. A closed one does within the workspace's window since
+    its last close; later a new ticket is opened and linked as follow-up. Automatic mail is kept
+    with the conversation and never moves the ticket. A merged ticket passes the message on.
+
+    Raises NotFound when the customer does not take part, InvalidInput for the body.
+    """
+    fresh = _end_of_merges(ticket)
+    actor = actor or base.customer(contact)
+    if not access.takes_part(ticket=fresh, contact=contact):
+        raise NotFound("There is no such ticket.")
+    if fresh.status == Status.CLOSED.value and not automatic:
+        days = fresh.workspace.reopen_window_days
+        if fresh.closed_at is None or now - fresh.closed_at > dt.timedelta(days=days):
+            return Delivered(_follow_up(fresh, contact, body, channel, attachments, actor, now), None, True)
+    comment = _add(
+        fresh, author_type="customer", actor=actor, body=body, channel=channel, now=now, automatic=automatic
+    )
+    for attachment in attachments:
+        attachment.ticket, attachment.comment = fresh, comment
+        attachment.save()
+    if not automatic and fresh.status != Status.OPEN.value:
+        status.move_locked(fresh, Status.OPEN.value, actor=actor, now=now)
+    return Delivered(fresh, comment)
+
+
+def _end_of_merges(ticket: Ticket) -> Ticket:
+    """The locked ticket at the end of the chain of merges."""
+    fresh = base.lock(ticket, merged=True)
+    while fresh.merged_into_id:
+        fresh = base.lock(Ticket(pk=fresh.merged_into_id, workspace_id=fresh.workspace_id), merged=True)
+    return fresh
+
+
+def _follow_up(
+    old: Ticket,
+    contact: Contact,
+    body: str,
+    channel: str,
+    attachments: Sequence[Attachment],
+    actor: Actor,
+    now: dt.datetime,
+) -> Ticket:
+    """A new ticket that continues one that was closed too long ago to reopen."""
+    try:
+        new = opening.open_ticket(
+            workspace=old.workspace,
+            subject=old.subject,
+            description=body,
+            requester_email=contact.email,
+            requester_name=contact.name,
+            priority=old.priority,
+            category_id=old.category_id if old.category and old.category.archived_at is None else None,
+            channel=channel,
+            actor=actor,
+            attachments=attachments,
+            now=now,
+        )
+    except InvalidInput as error:
+        errors = {"body" if field == "description" else field: texts for field, texts in error.errors.items()}
+        raise InvalidInput(error.detail, errors=errors) from None
+    TicketLink.unscoped.create(
+        workspace_id=old.workspace_id, ticket=old, other=new, kind="follow_up", created_at=now
+    )
+    timeline.record(
+        ticket=old,
+        event=Event.LINKED,
+        actor=actor,
+        now=now,
+        data={"kind": "follow_up", "other_number": f"#{new.number}", "other_id": str(new.pk)},
+    )
+    return new
+
+
+def _own(comment: Comment, editor: Membership) -> tuple[Ticket, Comment]:
+    """The locked ticket and comment, if the member may change it.
+
+    Raises NotFound for a deleted comment, NotAllowed for one of somebody else, unless by an admin.
+    """
+    ticket = base.lock(comment.ticket)
+    fresh = ticket.comments.select_for_update().filter(pk=comment.pk, deleted_at=None).first()
+    if fresh is None:
+        raise NotFound("There is no such comment.")
+    if fresh.author_user_id != editor.user_id and not editor.may(Permission.MANAGE):
+        raise NotAllowed("Only its author or an admin may change a comment.")
+    return ticket, fresh
+
+
+@transaction.atomic
+def edit_comment(*, comment: Comment, editor: Membership, body: str, now: dt.datetime) -> Comment:
+    """Change what an agent wrote; the log keeps the text from before.
+
+    Raises NotAllowed for somebody else's comment (admins may) and for a customer's words,
+    NotFound, InvalidInput for the body.
+    """
+    ticket, fresh = _own(comment, editor)
+    if fresh.author_type != "agent":
+        raise NotAllowed("A customer's words stay as they were written.")
+    body = base.text("body", body, longest=base.TEXT_LENGTH)
+    if body == fresh.body:
+        return fresh
+    before, fresh.body, fresh.body_html, fresh.edited_at = fresh.body, body, markup.render(body), now
+    fresh.save(update_fields=["body", "body_html", "edited_at"])
+    base.save(ticket, now=now)
+    search.index(ticket.pk)
+    timeline.record(
+        ticket=ticket,
+        event=Event.COMMENT_EDITED,
+        actor=base.agent(editor),
+        now=now,
+        changes=[timeline.changed("body", before, body)],
+        data={"comment_id": str(fresh.pk), "is_internal": fresh.is_internal},
+    )
+    return fresh
+
+
+@transaction.atomic
+def delete_comment(*, comment: Comment, editor: Membership, now: dt.datetime) -> None:
+    """Take a comment out of the conversation; the log keeps what it said.
+
+    Raises NotAllowed for somebody else's comment (admins may), NotFound.
+    """
+    ticket, fresh = _own(comment, editor)
+    fresh.deleted_at = now
+    fresh.save(update_fields=["deleted_at"])
+    base.save(ticket, now=now)
+    search.index(ticket.pk)
+    timeline.record(
+        ticket=ticket,
+        event=Event.COMMENT_DELETED,
+        actor=base.agent(editor),
+        now=now,
+        changes=[timeline.changed("body", fresh.body, None)],
+        data={"comment_id": str(fresh.pk), "is_internal": fresh.is_internal},
+    )

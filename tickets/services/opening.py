@@ -1,0 +1,121 @@
+"""A ticket begins."""
+
+import datetime as dt
+from collections.abc import Sequence as List
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+
+from helpdesk.accounts.models import Workspace
+from tickets import markup, search, timeline
+from tickets.events import Actor, ActorKind, Event
+from tickets.lifecycle import Priority
+from tickets.models import CHANNELS, Assignment, Attachment, Participant, Sequence, Ticket, TicketTag
+from tickets.services import base
+
+
+def next_number(workspace_id: UUID) -> int:
+    """The next ticket number of the workspace.
+
+    The row stays locked until the transaction ends: numbers are unique and rise in the order in
+    which tickets become visible; a create that is rolled back gives its number back.
+    """
+    taken = Sequence.unscoped.filter(pk=workspace_id).update(last_number=F("last_number") + 1)
+    if not taken:
+        Sequence.unscoped.bulk_create([Sequence(workspace_id=workspace_id)], ignore_conflicts=True)
+        Sequence.unscoped.filter(pk=workspace_id).update(last_number=F("last_number") + 1)
+    return Sequence.unscoped.values_list("last_number", flat=True).get(pk=workspace_id)
+
+
+@transaction.atomic
+def open_ticket(
+    *,
+    workspace: Workspace,
+    subject: str,
+    description: str,
+    requester_email: str,
+    channel: str,
+    actor: Actor,
+    now: dt.datetime,
+    requester_name: str = "",
+    priority: str = Priority.MEDIUM.value,
+    category_id: UUID | None = None,
+    assignee_id: UUID | None = None,
+    team_id: UUID | None = None,
+    tags: List[str] = (),
+    cc: List[str] = (),
+    attachments: List[Attachment] = (),
+    external_id: str | None = None,
+) -> Ticket:
+    """Open a ticket for a customer, who becomes a contact of the workspace if they are new.
+
+    Raises InvalidInput naming the field, NotFound for a category, agent or team that is not of
+    this workspace.
+    """
+    subject = base.text("subject", subject, longest=base.SUBJECT_LENGTH, one_line=True)
+    description = base.text("description", description, longest=base.TEXT_LENGTH)
+    address = base.email_address("requester_email", requester_email)
+    name = base.text("requester_name", requester_name, longest=base.NAME_LENGTH, required=False, one_line=True)
+    priority = base.choice("priority", priority, [p.value for p in Priority])
+    channel = base.choice("channel", channel, [key for key, _ in CHANNELS])
+    category = base.find_category(workspace.pk, category_id)
+    team = base.find_team(workspace.pk, team_id)
+    assignee = base.find_assignee(workspace.pk, assignee_id).user if assignee_id else None
+    labels = base.find_tags(workspace.pk, tags) if tags else []
+    others = [a for a in dict.fromkeys(base.email_address("cc", a) for a in cc) if a != address]
+    contact = base.find_contact(workspace.pk, address, name)
+
+    ticket = Ticket(
+        workspace=workspace,
+        number=next_number(workspace.pk),
+        subject=subject,
+        description=description,
+        description_html=markup.render(description),
+        priority=priority,
+        channel=channel,
+        requester=contact,
+        requester_email=address,
+        requester_name=name or contact.name,
+        category=category,
+        team=team,
+        assignee=assignee,
+        first_assigned_at=now if assignee else None,
+        created_by_id=actor.user_id,
+        created_at=now,
+        updated_at=now,
+        last_message_at=now,
+        external_id=external_id,
+    )
+    ticket.save(force_insert=True)
+    TicketTag.objects.bulk_create([TicketTag(ticket=ticket, tag=tag) for tag in labels])
+    for other in others:
+        Participant.unscoped.create(
+            workspace=workspace, ticket=ticket, contact=base.find_contact(workspace.pk, other), created_at=now
+        )
+    for attachment in attachments:
+        attachment.ticket = ticket
+        attachment.save()
+    search.index(ticket.pk)
+
+    data: dict[str, Any] = {}
+    timeline.record(ticket=ticket, event=Event.CREATED, actor=actor, now=now, data=data)
+    if assignee:
+        Assignment.unscoped.create(
+            workspace=workspace,
+            ticket=ticket,
+            assignee=assignee,
+            team=team,
+            assigned_by_id=actor.user_id if actor.kind is ActorKind.AGENT else None,
+            assigned_at=now,
+        )
+        timeline.record(
+            ticket=ticket,
+            event=Event.ASSIGNED,
+            actor=actor,
+            now=now,
+            changes=[timeline.changed("assignee", None, str(assignee))],
+            data={"assignee_id": str(assignee.pk)},
+        )
+    return ticket

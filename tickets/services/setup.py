@@ -1,0 +1,170 @@
+"""Categories, canned responses and saved views."""
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from helpdesk.accounts.models import User, Workspace
+from helpdesk.errors import Conflict, InvalidInput
+from tickets import markup
+from tickets.models import CannedResponse, Category, Ticket, View
+from tickets.models.setup import COLOR, SHORTCUT
+from tickets.services import base
+
+MAX_DEPTH = 5
+
+
+def _known(changes: Mapping[str, Any], fields: set[str]) -> None:
+    if unknown := sorted(set(changes) - fields):
+        raise InvalidInput("There is no such field.", errors={name: ["There is no such field."] for name in unknown})
+
+
+def _checked(validator: Any, field: str, value: str) -> str:
+    try:
+        validator(value)
+    except ValidationError as error:
+        raise InvalidInput.of(field, error.messages[0]) from None
+    return value
+
+
+# --- Categories -------------------------------------------------------------------------------
+
+
+def descendants(workspace_id: UUID, category_id: UUID) -> list[UUID]:
+    """The ids of a category and all below it, archived ones too (their tickets are still there)."""
+    children: dict[UUID | None, list[UUID]] = {}
+    for pk, parent in Category.objects.for_workspace(workspace_id).values_list("pk", "parent_id"):
+        children.setdefault(parent, []).append(pk)
+    found, todo = [category_id], [category_id]
+    while todo:
+        below = children.get(todo.pop(), [])
+        found += below
+        todo += below
+    return found
+
+
+@transaction.atomic
+def save_category(*, workspace: Workspace, changes: Mapping[str, Any], category: Category | None = None) -> Category:
+    """Make a category, or change the given fields of one: name, description, color, parent_id.
+
+    Raises InvalidInput naming the field (also a name that exists beside it, a circle, a tree
+    deeper than five), NotFound for a foreign parent.
+    """
+    _known(changes, {"name", "description", "color", "parent_id"})
+    if category is None:
+        category = Category(workspace=workspace)
+        changes = {"name": "", **changes}
+    # Two people moving categories at once could close a circle: one at a time per workspace.
+    Workspace.objects.select_for_update().get(pk=workspace.pk)
+    if "name" in changes:
+        category.name = base.text("name", changes["name"], longest=80, one_line=True)
+    if "description" in changes:
+        category.description = base.text("description", changes["description"], longest=2000, required=False)
+    if "color" in changes:
+        category.color = _checked(COLOR, "color", base.text("color", changes["color"], longest=7))
+    if "parent_id" in changes:
+        category.parent = base.find_category(workspace.pk, changes["parent_id"], "parent_id")
+        _refuse_circles(category)
+    try:
+        with transaction.atomic():
+            category.save()
+    except IntegrityError:
+        raise InvalidInput.of("name", "There is a category with this name already.") from None
+    return category
+
+
+def _refuse_circles(category: Category) -> None:
+    depth, above = 1, category.parent
+    while above is not None:
+        if above.pk == category.pk:
+            raise InvalidInput.of("parent_id", "A category cannot be below itself.")
+        depth, above = depth + 1, above.parent
+    if depth > MAX_DEPTH:
+        raise InvalidInput.of("parent_id", f"Categories can be {MAX_DEPTH} levels deep.")
+
+
+@transaction.atomic
+def delete_category(*, category: Category, now: dt.datetime) -> None:
+    """Archive a category: it can no longer be chosen, its tickets keep it.
+
+    Raises Conflict while it has categories below it.
+    """
+    fresh = Category.objects.for_workspace(category.workspace_id).select_for_update().get(pk=category.pk)
+    if fresh.children.filter(archived_at=None).exists():
+        raise Conflict("There are categories below this one; move or delete them first.", code="has_children")
+    fresh.archived_at = now
+    fresh.save(update_fields=["archived_at"])
+
+
+# --- Canned responses -------------------------------------------------------------------------
+
+
+@transaction.atomic
+def save_canned_response(
+    *,
+    workspace: Workspace,
+    changes: Mapping[str, Any],
+    now: dt.datetime,
+    response: CannedResponse | None = None,
+    author: User | None = None,
+) -> CannedResponse:
+    """Make a canned response, or change the given fields: title, shortcut, content, category_id.
+
+    Raises InvalidInput naming the field (also a shortcut that is taken), NotFound for a foreign category.
+    """
+    _known(changes, {"title", "shortcut", "content", "category_id"})
+    if response is None:
+        response = CannedResponse(workspace=workspace, created_by=author, created_at=now)
+        changes = {"title": "", "shortcut": "", "content": "", **changes}
+    if "title" in changes:
+        response.title = base.text("title", changes["title"], longest=120, one_line=True)
+    if "shortcut" in changes:
+        shortcut = base.text("shortcut", changes["shortcut"], longest=41).removeprefix("/").lower()
+        response.shortcut = _checked(SHORTCUT, "shortcut", shortcut)
+    if "content" in changes:
+        response.content = base.text("content", changes["content"], longest=20_000)
+    if "category_id" in changes:
+        response.category = base.find_category(workspace.pk, changes["category_id"])
+    response.updated_at = now
+    try:
+        with transaction.atomic():
+            response.save()
+    except IntegrityError:
+        raise InvalidInput.of("shortcut", "There is a canned response with this shortcut already.") from None
+    return response
+
+
+def use_canned_response(*, response: CannedResponse) -> CannedResponse:
+    """Count one use; two people at once are both counted."""
+    CannedResponse.objects.for_workspace(response.workspace_id).filter(pk=response.pk).update(
+        usage_count=F("usage_count") + 1
+    )
+    response.refresh_from_db(fields=["usage_count"])
+    return response
+
+
+def fill_canned_response(*, content: str, ticket: Ticket, agent_name: str) -> str:
+    """The text with `{{customer_name}}`, `{{ticket_number}}` and `{{agent_name}}` filled in, literally."""
+    return markup.fill(
+        content,
+        {
+            "customer_name": ticket.requester_name or ticket.requester_email.partition("@")[0],
+            "ticket_number": f"#{ticket.number}",
+            "agent_name": agent_name,
+        },
+    )
+
+
+# --- Saved views ------------------------------------------------------------------------------
+
+
+def save_view(*, workspace: Workspace, owner: User | None, name: str, query: str, now: dt.datetime) -> View:
+    """Keep a filter of the queue under a name: for its owner, or with None for everybody. Raises InvalidInput."""
+    name = base.text("name", name, longest=60, one_line=True)
+    query = base.text("query", query, longest=1000, required=False, one_line=True)
+    return View.unscoped.create(workspace=workspace, owner=owner, name=name, query=query, created_at=now)
