@@ -169,10 +169,8 @@ def customer_reply(
     actor = actor or base.customer(contact)
     if not access.takes_part(ticket=fresh, contact=contact):
         raise NotFound("There is no such ticket.")
-    if fresh.status == Status.CLOSED.value and not automatic:
-        days = fresh.workspace.reopen_window_days
-        if fresh.closed_at is None or now - fresh.closed_at > dt.timedelta(days=days):
-            return Delivered(_follow_up(fresh, contact, body, channel, attachments, actor, now), None, True)
+    if not automatic and not can_reopen(fresh, now):
+        return Delivered(_follow_up(fresh, contact, body, channel, attachments, actor, now), None, True)
     comment = _add(
         fresh, author_type="customer", actor=actor, body=body, channel=channel, now=now, automatic=automatic
     )
@@ -184,12 +182,28 @@ def customer_reply(
     return Delivered(fresh, comment)
 
 
+def can_reopen(ticket: Ticket, now: dt.datetime) -> bool:
+    """Whether a customer's answer stays on the ticket; on one that closed too long ago it begins a new one."""
+    if ticket.status != Status.CLOSED.value:
+        return True
+    window = dt.timedelta(days=ticket.workspace.reopen_window_days)
+    return ticket.closed_at is not None and now - ticket.closed_at <= window
+
+
 def _end_of_merges(ticket: Ticket) -> Ticket:
-    """The locked ticket at the end of the chain of merges."""
-    fresh = base.lock(ticket, merged=True)
-    while fresh.merged_into_id:
-        fresh = base.lock(Ticket(pk=fresh.merged_into_id, workspace_id=fresh.workspace_id), merged=True)
-    return fresh
+    """The locked ticket at the end of the chain of merges.
+
+    Only the end is locked: a merge locks two rows in the order of their ids, and a chain walked
+    under locks could meet it head-on.
+    """
+    while True:
+        end = ticket
+        while end.merged_into_id:
+            end = Ticket.objects.for_workspace(end.workspace_id).get(pk=end.merged_into_id)
+        locked = base.lock(end, merged=True)
+        if locked.merged_into_id is None:
+            return locked
+        ticket = locked  # merged while we looked: go on from there
 
 
 def _follow_up(
@@ -208,7 +222,8 @@ def _follow_up(
             subject=old.subject,
             description=body,
             requester_email=contact.email,
-            requester_name=contact.name,
+            # What the customer typed then, not what the helpdesk knows: the address may not be theirs.
+            requester_name=old.requester_name if contact.pk == old.requester_id else "",
             priority=old.priority,
             category_id=old.category_id if old.category and old.category.archived_at is None else None,
             channel=channel,
