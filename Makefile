@@ -28,7 +28,7 @@ test-browser: $(VENV)/.dev  ## The tests in the system's Chromium
 lint: $(VENV)/.dev  ## Style, types, templates, import contracts, migrations, production settings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	ENVIRONMENT=test $(BIN)/mypy
 	$(BIN)/djlint --quiet --lint templates
 	$(BIN)/djlint --quiet --check templates
 	$(BIN)/lint-imports

@@ -21,7 +21,15 @@ from typing import Any
 # Before anything reads the settings.
 os.environ["DJANGO_SETTINGS_MODULE"] = "helpdesk.settings"
 os.environ["ENVIRONMENT"] = "test"
-for production_only in ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "ALLOWED_HOSTS", "EMAIL_URL", "OUTBOUND_ALLOW", "BIND", "PORT"):
+for production_only in (
+    "SECRET_KEY",
+    "SECRET_KEY_FALLBACKS",
+    "ALLOWED_HOSTS",
+    "EMAIL_URL",
+    "OUTBOUND_ALLOW",
+    "BIND",
+    "PORT",
+):
     os.environ.pop(production_only, None)
 
 import psycopg

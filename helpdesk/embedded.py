@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import quote
 
 POSTGRES_MAJOR = "18"
@@ -82,7 +82,7 @@ def kept_secret(data_dir: Path) -> str:
             with contextlib.suppress(FileExistsError):
                 os.link(name, kept)
         finally:
-            os.unlink(name)
+            Path(name).unlink()
     return kept.read_text().strip()
 
 
@@ -115,9 +115,7 @@ def make_data_dir(data_dir: Path) -> None:
 
 
 @contextlib.contextmanager
-def running(
-    data_dir: Path, *, postgres: bool = True, valkey: bool = True, durable: bool = True
-) -> "Iterator[Servers]":
+def running(data_dir: Path, *, postgres: bool = True, valkey: bool = True, durable: bool = True) -> "Iterator[Servers]":
     """Run the embedded servers of `data_dir` while the block runs.
 
     `durable=False` is for tests: nothing waits for a disk, and a crash may lose everything.
@@ -269,7 +267,7 @@ class Account:
     uid: int
     gid: int
 
-    def popen_options(self) -> dict[str, object]:
+    def popen_options(self) -> dict[str, Any]:
         """What subprocess needs to drop to this account."""
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
@@ -320,7 +318,8 @@ def _postgres(data_dir: Path, *, durable: bool, notes: list[str]) -> Server:
         if not _reaches(account, folder):
             raise EmbeddedError(
                 f"PostgreSQL runs as `nobody` here, who can reach neither {data_dir} nor {folder}: "
-                "move the checkout and DATA_DIR to a folder open to others, run as an ordinary user, or set DATABASE_URL."
+                "move the checkout and DATA_DIR to a folder open to others, "
+                "run as an ordinary user, or set DATABASE_URL."
             )
         if not _reaches(account, install / "bin" / "postgres"):
             install = _copied_installation(install, folder)
@@ -331,7 +330,7 @@ def _postgres(data_dir: Path, *, durable: bool, notes: list[str]) -> Server:
     data = folder / "postgres"
     if not data.exists():
         _initialise(data, install=install, account=account, durable=durable)
-    version = _read_as_root(data / "PG_VERSION")
+    version = _read(data / "PG_VERSION")
     if version != POSTGRES_MAJOR:
         raise EmbeddedError(
             f"{data} was made by PostgreSQL {version}, this is {POSTGRES_MAJOR}: dump it with the old version first."
@@ -404,7 +403,7 @@ def _initialise(data: Path, *, install: Path, account: Account | None, durable: 
             cwd="/",
             env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
             check=False,
-            **(account.popen_options() if account else {}),  # type: ignore[call-overload]
+            **(account.popen_options() if account else {}),
         )
         if done.returncode:
             raise EmbeddedError(f"PostgreSQL could not make {data}: {done.stderr.decode(errors='replace').strip()}")
@@ -434,10 +433,12 @@ def _account_for_postgres() -> Account | None:
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError:
-        raise EmbeddedError("PostgreSQL does not run as root and there is no account `nobody`: set DATABASE_URL.") from None
+        raise EmbeddedError(
+            "PostgreSQL does not run as root and there is no account `nobody`: set DATABASE_URL."
+        ) from None
     account = Account(nobody.pw_uid, nobody.pw_gid)
     try:
-        subprocess.run(["/bin/true"], check=True, **account.popen_options())  # type: ignore[call-overload]
+        subprocess.run(["/bin/true"], check=True, **account.popen_options())
     except (OSError, subprocess.SubprocessError):
         raise EmbeddedError(
             "PostgreSQL does not run as root, and this container cannot drop to `nobody`: "
@@ -453,7 +454,7 @@ def _reaches(account: Account, path: Path) -> bool:
         cwd="/",
         stderr=subprocess.DEVNULL,
         check=False,
-        **account.popen_options(),  # type: ignore[call-overload]
+        **account.popen_options(),
     )
     return done.returncode == 0
 
@@ -569,7 +570,7 @@ def _recorded_pid(pid_file: Path) -> int | None:
         return None
 
 
-def _read_as_root(path: Path) -> str:
+def _read(path: Path) -> str:
     try:
         return path.read_text().strip()
     except OSError as problem:

@@ -8,7 +8,7 @@ way around it is called `unscoped`.
 import datetime as dt
 import re
 import uuid
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
@@ -65,7 +65,7 @@ class WorkspaceModel(models.Model):
     workspace = models.ForeignKey("accounts.Workspace", on_delete=models.CASCADE, related_name="+")
 
     unscoped = models.Manager()  # first, so that Django's own machinery (relations, forms) uses it
-    objects: WorkspaceManager[Self] = WorkspaceManager()
+    objects: ClassVar[WorkspaceManager[Any]] = WorkspaceManager()
 
     class Meta:
         abstract = True

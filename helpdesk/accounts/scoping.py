@@ -46,7 +46,10 @@ def current_membership(user: Any, session: Any) -> Membership | None:
 
 def switch_workspace(request: HttpRequest, workspace_id: UUID) -> bool:
     """Remember another workspace of the person in the session; False when it is not theirs."""
-    if not Membership.unscoped.filter(user_id=request.user.pk, workspace_id=workspace_id, is_active=True).exists():
+    person = request.user.pk
+    if person is None:
+        return False
+    if not Membership.unscoped.filter(user_id=person, workspace_id=workspace_id, is_active=True).exists():
         return False
     request.session[SESSION_KEY] = str(workspace_id)
     return True

@@ -1,5 +1,7 @@
 """What a workspace sets up before tickets come: numbers, categories, tags, canned responses, views."""
 
+from typing import Any, ClassVar
+
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models.functions import Lower
@@ -18,7 +20,7 @@ class Sequence(models.Model):
     last_number = models.PositiveBigIntegerField(default=1000)
 
     unscoped = models.Manager()
-    objects: "WorkspaceManager[Sequence]" = WorkspaceManager()
+    objects: ClassVar[WorkspaceManager[Any]] = WorkspaceManager()
 
     class Meta:
         db_table = "ticket_sequences"

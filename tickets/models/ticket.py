@@ -1,7 +1,7 @@
 """The ticket itself and the rows that hang on it."""
 
 import datetime as dt
-from typing import Self
+from typing import Any, ClassVar, Self
 
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.contrib.postgres.search import SearchVectorField
@@ -112,8 +112,8 @@ class Ticket(WorkspaceModel):
         max_length=120, null=True, blank=True, help_text="The id in the system it was imported from."
     )
 
-    unscoped = TicketQuerySet.as_manager()
-    objects: "WorkspaceManager[Ticket]" = WorkspaceManager(TicketQuerySet)
+    unscoped = TicketQuerySet.as_manager()  # type: ignore[misc]
+    objects: ClassVar[WorkspaceManager[Any]] = WorkspaceManager(TicketQuerySet)
 
     class Meta:
         db_table = "tickets"
@@ -294,7 +294,7 @@ class SearchDocument(models.Model):
     words = SearchVectorField()
 
     unscoped = models.Manager()
-    objects: "WorkspaceManager[SearchDocument]" = WorkspaceManager()
+    objects: ClassVar[WorkspaceManager[Any]] = WorkspaceManager()
 
     class Meta:
         db_table = "ticket_search"
@@ -323,7 +323,7 @@ class TicketCount(models.Model):
     tickets = models.BigIntegerField()
 
     unscoped = models.Manager()
-    objects: "WorkspaceManager[TicketCount]" = WorkspaceManager()
+    objects: ClassVar[WorkspaceManager[Any]] = WorkspaceManager()
 
     class Meta:
         db_table = "ticket_counts"

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -198,7 +199,7 @@ def purge_trash(*, now: dt.datetime, limit: int = 200) -> int:
                 cursor.execute("SET LOCAL helpdesk.purge = 'on'")
             Ticket.unscoped.filter(merged_into=ticket).update(merged_into=None)
             for attachment in ticket.attachments.all():
-                transaction.on_commit(lambda file=attachment.file: file.delete(save=False), robust=True)
+                transaction.on_commit(partial(attachment.file.delete, save=False), robust=True)
             ticket.delete()
             purged += 1
     return purged

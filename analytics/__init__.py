@@ -1,0 +1,1 @@
+"""Reports: the top floor, which may know every other app."""
