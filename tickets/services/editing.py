@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models.functions import Coalesce
 
 from helpdesk.accounts.models import Membership
 from helpdesk.errors import Conflict, InvalidInput, NotFound
@@ -197,7 +198,10 @@ def purge_trash(*, now: dt.datetime, limit: int = 200) -> int:
             with connection.cursor() as cursor:
                 # The log refuses DELETE but for this transaction.
                 cursor.execute("SET LOCAL helpdesk.purge = 'on'")
-            Ticket.unscoped.filter(merged_into=ticket).update(merged_into=None)
+            # What was merged into it stays, as a ticket closed when it was merged.
+            Ticket.unscoped.filter(merged_into=ticket).update(
+                merged_into=None, resolved_at=Coalesce("resolved_at", "closed_at")
+            )
             for attachment in ticket.attachments.all():
                 transaction.on_commit(partial(attachment.file.delete, save=False), robust=True)
             ticket.delete()

@@ -77,7 +77,8 @@ def open_ticket(
         channel=channel,
         requester=contact,
         requester_email=address,
-        requester_name=name or contact.name,
+        # A customer who only says that the address is theirs must not read its owner's name off the ticket.
+        requester_name=name or ("" if actor.kind is ActorKind.CUSTOMER else contact.name),
         category=category,
         team=team,
         assignee=assignee,

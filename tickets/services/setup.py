@@ -139,6 +139,11 @@ def save_canned_response(
     return response
 
 
+def delete_canned_response(*, response: CannedResponse) -> None:
+    """Forget a canned response; what was sent with it stays as it was sent."""
+    response.delete()
+
+
 def use_canned_response(*, response: CannedResponse) -> CannedResponse:
     """Count one use; two people at once are both counted."""
     CannedResponse.objects.for_workspace(response.workspace_id).filter(pk=response.pk).update(
@@ -168,3 +173,8 @@ def save_view(*, workspace: Workspace, owner: User | None, name: str, query: str
     name = base.text("name", name, longest=60, one_line=True)
     query = base.text("query", query, longest=1000, required=False, one_line=True)
     return View.unscoped.create(workspace=workspace, owner=owner, name=name, query=query, created_at=now)
+
+
+def delete_view(*, view: View) -> None:
+    """Forget a saved view; the tickets it listed are not touched."""
+    view.delete()

@@ -1,0 +1,127 @@
+"""Finding tickets by words, fragments, numbers and people; likely duplicates."""
+
+import datetime as dt
+
+import pytest
+
+from helpdesk.accounts.models import Contact
+from helpdesk.accounts.tests.factories import OrganizationFactory, WorkspaceFactory
+from tickets import search
+from tickets.models import Ticket
+from tickets.services import base, conversation, editing, status
+from tickets.tests.factories import NOW, make_agent, make_reply, make_ticket
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def workspace():
+    return WorkspaceFactory()
+
+
+def found(workspace, text):
+    rows = Ticket.objects.for_workspace(workspace).live()
+    return list(search.search(rows, workspace_id=workspace.pk, text=text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "invoice",
+        "invoices",  # endings do not matter
+        "INVOICE vat",  # words in any order and place
+        "inv",  # a beginning
+        "voic",  # a fragment of the subject
+        "résumé",
+        "resume",  # accents do not matter
+        '"wrong invoice"',  # a phrase
+        "invoice -refund",
+        "#1001",
+        "1001",
+        "100",
+        "jane sm",
+        "customers.example",
+    ],
+)
+def test_a_ticket_is_found(workspace, text):
+    ticket = make_ticket(workspace, subject="Wrong invoice", description="The VAT number on my résumé is old.")
+    make_ticket(workspace, subject="Other", description="Nothing", requester_email="x@y.example", requester_name="X")
+    assert ticket in found(workspace, text)
+
+
+@pytest.mark.parametrize("text", ["elephant", "99", '"invoice wrong"', "invoice -wrong", "the", "!!", "'", "a:*b & |", "\\"])
+def test_what_does_not_match_finds_nothing_and_never_fails(workspace, text):
+    make_ticket(workspace, subject="Wrong invoice", description="No")
+    assert found(workspace, text) == []
+
+
+def test_an_empty_search_is_no_filter(workspace):
+    ticket = make_ticket(workspace)
+    assert found(workspace, "  ") == [ticket]
+
+
+def test_comments_are_searched_also_after_edits_and_not_after_deletion(workspace):
+    maria = make_agent(workspace)
+    ticket = make_ticket(workspace)
+    comment = make_reply(ticket, maria, body="Please clear the zebra cache.")
+    assert found(workspace, "zebra") == [ticket]
+    conversation.edit_comment(comment=comment, editor=maria, body="Please clear the giraffe cache.", now=NOW)
+    assert found(workspace, "zebra") == []
+    assert found(workspace, "giraffe login") == []
+    assert found(workspace, "giraffe account") == [ticket]  # a word of the comment, one of the description
+    conversation.delete_comment(comment=comment, editor=maria, now=NOW)
+    assert found(workspace, "giraffe") == []
+
+
+def test_a_changed_subject_is_found_by_its_new_words(workspace):
+    ticket = make_ticket(workspace)
+    editing.update_ticket(
+        ticket=ticket, changes={"subject": "Zebra crossing"}, actor=base.agent(make_agent(workspace)), now=NOW
+    )
+    assert found(workspace, "zebra") == [ticket]
+
+
+def test_another_workspace_is_never_searched(workspace):
+    make_ticket(WorkspaceFactory(), subject="Secret zebra")
+    assert found(workspace, "zebra") == []
+    assert found(workspace, "1001") == []
+    assert found(workspace, "jane") == []
+
+
+def test_the_trash_is_not_found(workspace):
+    ticket = make_ticket(workspace, subject="Zebra")
+    editing.trash(ticket=ticket, actor=base.agent(make_agent(workspace)), now=NOW)
+    assert found(workspace, "zebra") == []
+
+
+def test_a_common_word_finds_every_ticket(workspace, monkeypatch):
+    monkeypatch.setattr(search, "COMMON", 3)
+    tickets = {make_ticket(workspace, subject=f"Printer {n}") for n in range(7)}
+    make_ticket(workspace, subject="Other")
+    assert set(found(workspace, "printer")) == tickets
+
+
+class TestDuplicateRadar:
+    def similar(self, workspace, subject, email="jane@customers.example", now=NOW):
+        return search.similar(workspace_id=workspace.pk, subject=subject, requester_email=email, now=now)
+
+    def test_a_resembling_subject_of_the_same_requester_is_offered_likest_first(self, workspace):
+        near = make_ticket(workspace, subject="Cannot log in to my account")
+        nearest = make_ticket(workspace, subject="Cannot log in anymore")
+        make_ticket(workspace, subject="Invoice is wrong")
+        assert self.similar(workspace, "Cannot log in any more") == [nearest, near]
+
+    def test_colleagues_of_the_same_organisation_count(self, workspace):
+        ticket = make_ticket(workspace, subject="VPN is down", requester_email="bob@acme.example")
+        make_ticket(workspace, subject="x", requester_email="ann@acme.example")
+        Contact.objects.for_workspace(workspace).filter(email__endswith="acme.example").update(
+            organization=OrganizationFactory(workspace=workspace)
+        )
+        assert self.similar(workspace, "The VPN is down", "ann@acme.example") == [ticket]
+
+    def test_strangers_finished_and_old_tickets_do_not(self, workspace):
+        make_ticket(workspace, subject="Cannot log in", requester_email="other@x.example")
+        done = make_ticket(workspace, subject="Cannot log in")
+        status.change_status(ticket=done, to="resolved", actor=base.agent(make_agent(workspace)), now=NOW)
+        make_ticket(workspace, subject="Cannot log in", now=NOW - dt.timedelta(days=31))
+        assert self.similar(workspace, "Cannot log in") == []
