@@ -172,6 +172,8 @@ class Membership(WorkspaceModel):
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=utc_now, editable=False)
 
+    workspaces: list[Workspace]  # all of the person's, on the membership of a console request
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["workspace", "user"], name="one_membership_per_user"),

@@ -41,6 +41,8 @@ def current_membership(user: Any, session: Any) -> Membership | None:
             chosen = place
     if chosen is not None:
         chosen.user = user
+        # Already read: the sidebar offers them without another query.
+        chosen.workspaces = [place.workspace for place in places]
     return chosen
 
 
