@@ -222,7 +222,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["helpdesk.api.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["helpdesk.api.authentication.RoleAllows"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["helpdesk.api.views.StrictJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["helpdesk.api.parsing.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": ["helpdesk.api.throttles.CallerThrottle"],
     "DEFAULT_THROTTLE_RATES": {

@@ -14,6 +14,7 @@ import datetime as dt
 import hashlib
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -60,14 +61,14 @@ class WrongCredentials(DomainError):
 
 
 class LockedOut(DomainError):
-    """Too many failures from this address for this account (HTTP 429); `seconds` says how long."""
+    """Too many failures from this address for this account (HTTP 429); `retry_after` is in seconds."""
 
     status = 429
     code = "locked_out"
 
     def __init__(self, detail: str, *, seconds: int) -> None:
         super().__init__(detail)
-        self.seconds = seconds
+        self.retry_after = seconds
 
 
 # --- Signing ----------------------------------------------------------------------------------
@@ -210,9 +211,7 @@ def sign_in(
     membership = (places.filter(workspace_id=workspace_id) if workspace_id else places).first()
     if membership is None:
         if workspace_id:
-            raise NotFound(
-                "There is no such workspace.", errors={"workspace_id": ["There is no such workspace."]}
-            )
+            raise NotFound("There is no such workspace.", errors={"workspace_id": ["There is no such workspace."]})
         raise NotAllowed("You are not a member of any workspace.")
     membership.user = user
     return issue(membership=membership, now=now)
@@ -238,10 +237,8 @@ def refresh(*, token: str, now: dt.datetime) -> SignedIn:
 
 def revoke(*, token: str) -> None:
     """End a refresh token. One that is dead already, or never was one, is no error (RFC 7009)."""
-    try:
+    with suppress(TokenError, TokenBackendError):
         Refresh(token).blacklist()  # type: ignore[arg-type]
-    except (TokenError, TokenBackendError):
-        pass
 
 
 # --- Programs: API keys -----------------------------------------------------------------------
