@@ -13,18 +13,19 @@ from django.contrib.auth import authenticate, login, update_session_auth_hash
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.forms import PasswordChangeForm
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse, reverse_lazy
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.module_loading import import_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from kombu.exceptions import KombuError, OperationalError
 from redis.exceptions import RedisError
 
-from helpdesk.accounts import forms, services, tasks
+from helpdesk.accounts import forms, services, tasks, tokens
 from helpdesk.accounts.models import ApiKey, Invitation, Membership, Team, User
 from helpdesk.accounts.roles import Permission
 from helpdesk.accounts.scoping import SESSION_KEY, WorkspaceRequest, member_required, switch_workspace
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 INVITATION_KEY = "invitation"
 NEW_API_KEY = "new_api_key"
 NEW_INVITATION = "new_invitation_url"
+# By name: the API stands on the accounts, so these may not import it.
+page_throttle = import_string("helpdesk.api.throttles.page_throttle")
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
@@ -98,6 +101,7 @@ def signed_out(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/signed_out.html")
 
 
+@method_decorator(page_throttle("sign_in"), name="dispatch")
 class PasswordReset(auth_views.PasswordResetView):
     """Asks for an address, and says the same to a known and an unknown one."""
 
@@ -161,6 +165,7 @@ def _joining(request: HttpRequest, email: str) -> tuple[type[Any] | None, User |
     return (forms.ProveForm if User.objects.filter(email=email).exists() else forms.JoinForm), None
 
 
+@page_throttle("sign_in")
 @sensitive_post_parameters()
 @require_http_methods(["GET", "POST"])
 @never_cache
@@ -196,7 +201,8 @@ def invitation_accept(request: HttpRequest) -> HttpResponse:
             messages.success(request, f"Welcome to {member.workspace.name}.")
             return redirect("front-door")
     status = 422 if form.errors else 200
-    return _no_store(render(request, "accounts/invitation_accept.html", {"invitation": found, "form": form}, status=status))
+    context = {"invitation": found, "form": form}
+    return _no_store(render(request, "accounts/invitation_accept.html", context, status=status))
 
 
 def _no_store(answer: HttpResponse) -> HttpResponse:
@@ -263,8 +269,6 @@ def password_change(request: WorkspaceRequest) -> HttpResponse:
 @member_required()
 def api_key_create(request: WorkspaceRequest) -> HttpResponse:
     """Make an API key; the next page shows it, once."""
-    from helpdesk.accounts import tokens
-
     form, now = forms.ApiKeyForm(request.POST), timezone.now()
     if form.is_valid():
         days = form.cleaned_data["expires_in"]
@@ -288,8 +292,6 @@ def api_key_create(request: WorkspaceRequest) -> HttpResponse:
 @member_required()
 def api_key_revoke(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
     """End an API key of one's own."""
-    from helpdesk.accounts import tokens
-
     keys = ApiKey.objects.for_workspace(request.workspace).filter(membership_id=request.membership.pk)
     tokens.revoke_api_key(key=get_object_or_404(keys, pk=pk), now=timezone.now())
     messages.success(request, "The key is revoked.")

@@ -74,7 +74,7 @@ class TestSignIn:
         assert answer.status_code == 200
         assert "_auth_user_id" not in client.session
 
-    def test_the_answer_is_the_same_for_unknown_addresses_and_inactive_people(self, client: Client, maria: User) -> None:
+    def test_the_answer_is_the_same_for_unknown_and_inactive_people(self, client: Client, maria: User) -> None:
         MembershipFactory(user__email="gone@example.com", user__is_active=False)
         pages = [
             re.sub(r'value="[^"]*"|nonce="[^"]*"', "", sign_in(client, email, password).content.decode())
@@ -90,7 +90,7 @@ class TestSignIn:
     def test_next_leads_to_our_own_pages(self, client: Client, maria: User) -> None:
         assert sign_in(client, maria.email, next="/profile").url == "/profile"
 
-    @pytest.mark.parametrize("address", ["https://evil.example/", "//evil.example", "javascript:alert(1)", "/\\evil.example"])
+    @pytest.mark.parametrize("address", ["https://evil.example/", "//evil.example", "javascript:x", "/\\evil.example"])
     def test_next_never_leads_elsewhere(self, client: Client, maria: User, address: str) -> None:
         assert sign_in(client, maria.email, next=address).url == reverse("front-door")
 
