@@ -1,0 +1,242 @@
+"""What customers do: submit a request, read it, answer.
+
+Everything that leaves the helpdesk for a customer is made here, once, for the page and for the
+API: public messages, their files, and names that the customer may know.
+
+Whoever submits a request only *says* that an address is theirs. So a token opens one ticket, and
+what the helpdesk already knew about the owner of that address (name, other tickets) is shown
+nowhere: a message is signed with the name that was typed, or with the part before the @.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from helpdesk.accounts.models import Contact, Workspace
+from helpdesk.errors import InvalidInput, NotFound
+from tickets import access
+from tickets.events import Actor, ActorKind
+from tickets.lifecycle import Status
+from tickets.models import Attachment, Comment, Ticket
+from tickets.services import base, conversation, files, opening
+
+MAX_FILES = 10
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message as the customer sees it; the first one is the request itself (`id` is None)."""
+
+    id: UUID | None
+    kind: str  # customer, agent or system
+    author: str
+    is_own: bool
+    body: str
+    html: str
+    created_at: dt.datetime
+    edited_at: dt.datetime | None = None
+    files: list[Attachment] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class CustomerView:
+    """A ticket as one customer may see it."""
+
+    ticket: Ticket
+    contact: Contact
+    requester_name: str
+    messages: list[Message]
+    opened_as: UUID  # the id in the customer's link; another than the ticket's after a merge
+    answer: str  # what an answer does: goes_on, reopens, follow_up, or none where it is not possible
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Where an answer went; a follow-up is a new ticket, which its own token opens."""
+
+    ticket: Ticket
+    comment: Comment | None
+    token: str | None = None
+
+    @property
+    def is_follow_up(self) -> bool:
+        """Whether the answer began a new ticket."""
+        return self.token is not None
+
+
+@transaction.atomic
+def submit_request(
+    *,
+    workspace: Workspace,
+    subject: str,
+    description: str,
+    requester_email: str,
+    requester_name: str,
+    channel: str,
+    now: dt.datetime,
+    uploads: Sequence[UploadedFile] = (),
+) -> tuple[Ticket, str]:
+    """Open a ticket for a stranger, and give it with the token that opens it.
+
+    Raises InvalidInput naming the field (`files` for the uploads).
+    """
+    address = base.email_address("requester_email", requester_email)
+    name = base.text("requester_name", requester_name, longest=base.NAME_LENGTH, required=False, one_line=True)
+    # All of it is checked before the contact is made; open_ticket checks again, for every door.
+    base.text("subject", subject, longest=base.SUBJECT_LENGTH, one_line=True)
+    base.text("description", description, longest=base.TEXT_LENGTH)
+    attachments = _prepare(workspace.pk, uploads, now)
+    contact = base.find_contact(workspace.pk, address, name)
+    ticket = opening.open_ticket(
+        workspace=workspace,
+        subject=subject,
+        description=description,
+        requester_email=address,
+        requester_name=name,
+        channel=channel,
+        actor=Actor(ActorKind.CUSTOMER, name or _local_part(address), contact_id=contact.pk),
+        attachments=attachments,
+        now=now,
+    )
+    return ticket, access.issue(ticket=ticket, contact=contact, now=now)
+
+
+@transaction.atomic
+def answer_request(
+    *,
+    ticket: Ticket,
+    contact: Contact,
+    body: str,
+    channel: str,
+    now: dt.datetime,
+    uploads: Sequence[UploadedFile] = (),
+) -> Answered:
+    """A customer answers on a ticket that their token opened.
+
+    Raises InvalidInput naming the field (`body`, `files`), NotFound when they do not take part.
+    """
+    delivered = conversation.customer_reply(
+        ticket=ticket,
+        contact=contact,
+        body=body,
+        channel=channel,
+        attachments=_prepare(ticket.workspace_id, uploads, now),
+        now=now,
+    )
+    token = access.issue(ticket=delivered.ticket, contact=contact, now=now) if delivered.is_follow_up else None
+    return Answered(delivered.ticket, delivered.comment, token)
+
+
+def read_request(*, ticket_id: UUID, token: str, now: dt.datetime) -> CustomerView:
+    """The ticket that the token opens, with its public conversation, oldest first.
+
+    Raises NotFound, the same for an unknown id and for a token that is wrong, old or revoked.
+    """
+    ticket, contact = open_request(ticket_id=ticket_id, token=token, now=now)
+    return view_of(ticket=ticket, contact=contact, opened_as=ticket_id, now=now)
+
+
+def open_request(*, ticket_id: UUID, token: str, now: dt.datetime) -> tuple[Ticket, Contact]:
+    """The ticket that the token opens, and for whom. Raises NotFound as `read_request`."""
+    opened = access.open_with(ticket_id=ticket_id, token=token, now=now)
+    if opened is None:
+        raise NotFound("There is no request that this link opens.")
+    return opened
+
+
+def view_of(*, ticket: Ticket, contact: Contact, now: dt.datetime, opened_as: UUID | None = None) -> CustomerView:
+    """The ticket as `contact` may see it."""
+    attached: dict[UUID | None, list[Attachment]] = {}
+    for attachment in _public_files(ticket).order_by("created_at", "pk"):
+        attached.setdefault(attachment.comment_id, []).append(attachment)
+    requester = ticket.requester_name or _local_part(ticket.requester_email)
+    messages = [
+        Message(
+            id=None,
+            kind="customer",
+            author=requester,
+            is_own=ticket.requester_id == contact.pk,
+            body=ticket.description,
+            html=ticket.description_html,
+            created_at=ticket.created_at,
+            files=attached.get(None, []),
+        )
+    ]
+    comments = Comment.objects.for_workspace(ticket.workspace_id).filter(
+        ticket=ticket, is_internal=False, deleted_at=None
+    )
+    messages += [
+        message_of(comment, ticket=ticket, contact=contact, attached=attached.get(comment.pk, []))
+        for comment in comments.order_by("created_at", "pk")
+    ]
+    return CustomerView(ticket, contact, requester, messages, opened_as or ticket.pk, _what_an_answer_does(ticket, now))
+
+
+def message_of(comment: Comment, *, ticket: Ticket, contact: Contact, attached: Sequence[Attachment] = ()) -> Message:
+    """A public comment as `contact` may see it."""
+    author = comment.author_name
+    is_own = comment.author_contact_id is not None and comment.author_contact_id == contact.pk
+    if comment.author_type == "system" or (comment.author_type == "agent" and "@" in author):
+        # An agent without a name is known inside by their address, which stays inside.
+        author = ticket.workspace.name
+    elif comment.author_contact_id == ticket.requester_id:
+        author = ticket.requester_name or _local_part(ticket.requester_email)
+    elif is_own:
+        author = _local_part(contact.email)
+    return Message(
+        id=comment.pk,
+        kind=comment.author_type,
+        author=author,
+        is_own=is_own,
+        body=comment.body,
+        html=comment.body_html,
+        created_at=comment.created_at,
+        edited_at=comment.edited_at,
+        files=list(attached),
+    )
+
+
+def find_file(*, ticket_id: UUID, token: str, file_id: UUID, now: dt.datetime) -> Attachment:
+    """A file of the ticket that the token opens. Raises NotFound, for any reason alike."""
+    ticket, _ = open_request(ticket_id=ticket_id, token=token, now=now)
+    attachment = _public_files(ticket).filter(pk=file_id).first()
+    if attachment is None:
+        raise NotFound("There is no request that this link opens.")
+    return attachment
+
+
+def _public_files(ticket: Ticket) -> QuerySet[Attachment]:
+    """Neither an agent's note's, nor a taken back comment's, nor one that waits for its comment (internal)."""
+    shown = Q(comment=None) | Q(comment__is_internal=False, comment__deleted_at=None)
+    rows: QuerySet[Attachment] = Attachment.objects.for_workspace(ticket.workspace_id)
+    return rows.filter(shown, ticket=ticket, is_internal=False)
+
+
+def _prepare(workspace_id: UUID, uploads: Sequence[UploadedFile], now: dt.datetime) -> list[Attachment]:
+    if len(uploads) > MAX_FILES:
+        raise InvalidInput.of("files", f"These are too many files: up to {MAX_FILES} are possible at once.")
+    prepared = []
+    for upload in uploads:
+        try:
+            prepared.append(files.prepare(workspace_id=workspace_id, upload=upload, now=now, field="files"))
+        except InvalidInput as error:
+            # Of several files the customer must know which one.
+            raise InvalidInput.of("files", f"{files.clean_name(upload.name or 'file')}: {error.detail}") from None
+    return prepared
+
+
+def _local_part(address: str) -> str:
+    return address.partition("@")[0]
+
+
+def _what_an_answer_does(ticket: Ticket, now: dt.datetime) -> str:
+    if ticket.merged_into_id is not None:
+        return "none"
+    if ticket.status in (Status.OPEN.value, Status.PENDING.value):
+        return "goes_on"
+    return "reopens" if conversation.can_reopen(ticket, now) else "follow_up"
