@@ -287,11 +287,14 @@ def revoke_api_key(*, key: ApiKey, now: dt.datetime) -> None:
 
 def find_api_key(plain: str) -> ApiKey | None:
     """The key with this plain text, dead or alive, with member, person and workspace: one query."""
-    return (
+    key = (
         ApiKey.unscoped.select_related("membership__user", "workspace")
         .filter(key_hash=_hashed(plain), membership__workspace_id=F("workspace_id"))
         .first()
     )
+    if key is not None:
+        key.membership.workspace = key.workspace
+    return key
 
 
 def note_use(*, key: ApiKey, now: dt.datetime) -> None:

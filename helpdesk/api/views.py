@@ -116,6 +116,8 @@ class ApiView(APIView):
     """
 
     permissions: Mapping[str, Any] = {}
+    # Statuses that the OpenAPI document cannot know by itself, by method: {"PUT": (409, 412)}.
+    problems: Mapping[str, Sequence[int]] = {}
     content_negotiation_class = AlwaysJSON
     metadata_class = None
 
