@@ -134,9 +134,12 @@ def _record_both(event: Event, source: Ticket, target: Ticket, *, actor: Actor, 
 def split(*, comment: Comment, subject: str, actor: Actor, now: dt.datetime) -> Ticket:
     """Make a comment the beginning of a ticket of its own, linked to where it was said; gives the new one.
 
-    The comment stays where it is, the new ticket begins with its words. Raises InvalidInput.
+    The comment stays where it is, the new ticket begins with its words. Raises InvalidInput, also
+    for a note: its words would be shown to the customer.
     """
     ticket = base.lock(comment.ticket)
+    if comment.is_internal:
+        raise InvalidInput.of("comment_id", "A note is for agents only: it cannot begin a ticket.")
     contact = comment.author_contact or ticket.requester
     new = opening.open_ticket(
         workspace=ticket.workspace,

@@ -58,6 +58,21 @@ def change_status(
 
 
 @transaction.atomic
+def reopen(*, ticket: Ticket, actor: Actor, now: dt.datetime, expected_version: int | None = None) -> Ticket:
+    """Bring a finished ticket back to the agents.
+
+    Raises Conflict for one that is not resolved or closed (a pending one is opened, not reopened),
+    LostUpdate when the ticket is not at `expected_version`.
+    """
+    fresh = base.lock(ticket, expected_version=expected_version)
+    if fresh.status not in (Status.RESOLVED.value, Status.CLOSED.value):
+        message = f"A ticket that is {fresh.status} cannot be reopened."
+        raise Conflict(message, code="illegal_move", errors={"status": [message]})
+    move_locked(fresh, Status.OPEN.value, actor=actor, now=now)
+    return fresh
+
+
+@transaction.atomic
 def resolve_and_close(*, ticket: Ticket, actor: Actor, now: dt.datetime) -> Ticket:
     """Finish a ticket in one action made of two moves. Raises Conflict as `change_status`."""
     fresh = base.lock(ticket)

@@ -1,0 +1,505 @@
+"""What the tickets API takes and gives.
+
+Input serializers check types and name what is unknown; the services judge the values. Output
+serializers describe the answers for the schema; the functions at the end write them, from plain
+rows, because a page of twenty tickets should not cost twenty serializers.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, QuerySet
+from django.urls import reverse
+from rest_framework import serializers
+
+from helpdesk.api.views import StrictSerializer
+from tickets.lifecycle import Priority, Status
+from tickets.models import CHANNELS, Activity, Attachment, CannedResponse, Category, Participant, Ticket, Watcher
+from tickets.models.ticket import TicketTag
+from tickets.services import base, files
+
+STATUSES = [status.value for status in Status]
+PRIORITIES = [priority.value for priority in Priority]
+LINK_KINDS = ["related", "parent", "follow_up"]
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+# --- Fields -----------------------------------------------------------------------------------
+
+
+class Id(serializers.UUIDField):
+    """A UUID as text, with its hyphens."""
+
+    def to_internal_value(self, data: Any) -> UUID:
+        if not isinstance(data, str) or not _UUID.fullmatch(data):
+            self.fail("invalid", value=data)
+        return UUID(data)
+
+
+def _addresses() -> serializers.ListField:
+    return serializers.ListField(child=serializers.CharField(max_length=254), max_length=50, required=False)
+
+
+def _tags() -> serializers.ListField:
+    return serializers.ListField(child=serializers.CharField(max_length=40), max_length=50, required=False)
+
+
+# --- Input ------------------------------------------------------------------------------------
+
+
+class TicketIn(StrictSerializer):
+    """A new ticket."""
+
+    subject = serializers.CharField(max_length=base.SUBJECT_LENGTH)
+    description = serializers.CharField(max_length=base.TEXT_LENGTH)
+    requester_email = serializers.CharField(max_length=254, help_text="The customer's e-mail address.")
+    requester_name = serializers.CharField(max_length=base.NAME_LENGTH, required=False, allow_blank=True)
+    priority = serializers.ChoiceField(choices=PRIORITIES, required=False, help_text="`medium` unless given.")
+    category_id = Id(required=False, allow_null=True)
+    assignee_id = Id(required=False, allow_null=True)
+    team_id = Id(required=False, allow_null=True)
+    tags = _tags()
+    cc = _addresses()
+
+
+class TicketChanges(StrictSerializer):
+    """The fields to change; those that are not sent stay."""
+
+    subject = serializers.CharField(max_length=base.SUBJECT_LENGTH, required=False)
+    description = serializers.CharField(max_length=base.TEXT_LENGTH, required=False)
+    requester_email = serializers.CharField(max_length=254, required=False)
+    requester_name = serializers.CharField(max_length=base.NAME_LENGTH, required=False, allow_blank=True)
+    status = serializers.ChoiceField(
+        choices=STATUSES, required=False, help_text="Goes through the lifecycle: an illegal move is a 409."
+    )
+    priority = serializers.ChoiceField(choices=PRIORITIES, required=False)
+    category_id = Id(required=False, allow_null=True)
+    assignee_id = Id(required=False, allow_null=True)
+    team_id = Id(required=False, allow_null=True)
+    tags = _tags()
+    cc = _addresses()
+
+
+class Nothing(StrictSerializer):
+    """An action that takes no fields."""
+
+
+class AssignIn(StrictSerializer):
+    """Whom to give the ticket to."""
+
+    assignee_id = Id()
+
+
+class MergeIn(StrictSerializer):
+    """The ticket that this one becomes a part of."""
+
+    target_id = Id()
+
+
+class SplitIn(StrictSerializer):
+    """The comment that begins the new ticket."""
+
+    comment_id = Id()
+    subject = serializers.CharField(max_length=base.SUBJECT_LENGTH)
+
+
+class LinkIn(StrictSerializer):
+    """Another ticket and what it is to this one."""
+
+    other_id = Id()
+    kind = serializers.ChoiceField(
+        choices=LINK_KINDS, help_text="`parent`: this ticket is the parent; `follow_up`: the other follows."
+    )
+
+
+class CommentIn(StrictSerializer):
+    """A new comment."""
+
+    body = serializers.CharField(max_length=base.TEXT_LENGTH, help_text="Markdown.")
+    is_internal = serializers.BooleanField(required=False, default=False, help_text="A note that only agents see.")
+    attachment_ids = serializers.ListField(
+        child=Id(), max_length=50, required=False, help_text="Files that you uploaded to this ticket before."
+    )
+
+
+class CommentChanges(StrictSerializer):
+    """The new text of a comment."""
+
+    body = serializers.CharField(max_length=base.TEXT_LENGTH, help_text="Markdown.")
+
+
+class CategoryIn(StrictSerializer):
+    """A new category."""
+
+    name = serializers.CharField(max_length=80)
+    description = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+    color = serializers.CharField(max_length=7, required=False, help_text="Like #3B82F6.")
+    parent_id = Id(required=False, allow_null=True)
+
+
+class CategoryChanges(CategoryIn):
+    """The fields to change; those that are not sent stay."""
+
+    name = serializers.CharField(max_length=80, required=False)
+
+
+class CannedResponseIn(StrictSerializer):
+    """A new canned response."""
+
+    title = serializers.CharField(max_length=120)
+    shortcut = serializers.CharField(
+        max_length=41, help_text="Lower-case letters, digits, - and _; a / before it is dropped."
+    )
+    content = serializers.CharField(
+        max_length=20_000, help_text="`{{customer_name}}`, `{{ticket_number}}` and `{{agent_name}}` are filled in."
+    )
+    category_id = Id(required=False, allow_null=True)
+
+
+class CannedResponseChanges(CannedResponseIn):
+    """The fields to change; those that are not sent stay."""
+
+    title = serializers.CharField(max_length=120, required=False)
+    shortcut = serializers.CharField(max_length=41, required=False)
+    content = serializers.CharField(max_length=20_000, required=False)
+
+
+class Upload(StrictSerializer):
+    """A file, as multipart/form-data."""
+
+    file = serializers.FileField(allow_empty_file=True, max_length=None)
+
+
+# --- Output, as the schema shows it -----------------------------------------------------------
+
+
+class TicketItem(serializers.Serializer):
+    """A ticket in a list."""
+
+    id = serializers.UUIDField()
+    ticket_number = serializers.CharField(help_text="Like #1001.")
+    subject = serializers.CharField()
+    status = serializers.ChoiceField(choices=STATUSES)
+    priority = serializers.ChoiceField(choices=PRIORITIES)
+    requester_email = serializers.CharField()
+    requester_name = serializers.CharField()
+    assignee_id = serializers.UUIDField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class TrashedItem(TicketItem):
+    """A ticket in the trash."""
+
+    trashed_at = serializers.DateTimeField()
+
+
+class TicketCreated(serializers.Serializer):
+    """A ticket that was just made."""
+
+    id = serializers.UUIDField()
+    ticket_number = serializers.CharField()
+    subject = serializers.CharField()
+    status = serializers.ChoiceField(choices=STATUSES)
+    priority = serializers.ChoiceField(choices=PRIORITIES)
+    created_at = serializers.DateTimeField()
+
+
+class TicketDetail(TicketItem):
+    """A ticket with everything it says about itself."""
+
+    description = serializers.CharField()
+    is_new = serializers.BooleanField(help_text="Open, and no agent has been assigned or has answered.")
+    category_id = serializers.UUIDField(allow_null=True)
+    team_id = serializers.UUIDField(allow_null=True)
+    tags = serializers.ListField(child=serializers.CharField())
+    cc = serializers.ListField(child=serializers.CharField(), help_text="Addresses of customers who take part.")
+    watcher_ids = serializers.ListField(child=serializers.UUIDField())
+    channel = serializers.ChoiceField(choices=[key for key, _ in CHANNELS])
+    first_response_at = serializers.DateTimeField(allow_null=True)
+    resolved_at = serializers.DateTimeField(allow_null=True)
+    closed_at = serializers.DateTimeField(allow_null=True)
+    next_deadline_at = serializers.DateTimeField(allow_null=True)
+    merged_into_id = serializers.UUIDField(allow_null=True)
+    version = serializers.IntegerField(help_text="Counts changes; the ETag.")
+
+
+class AttachmentOut(serializers.Serializer):
+    """A file."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    size = serializers.IntegerField(help_text="Bytes.")
+    content_type = serializers.CharField(help_text="Recognised from the content.")
+    url = serializers.CharField(help_text="Where to download it, for 15 minutes, without a token.")
+
+
+class TicketAttachmentOut(AttachmentOut):
+    """A file of a ticket and where it belongs."""
+
+    comment_id = serializers.UUIDField(allow_null=True, help_text="None: of the description, or waiting for a comment.")
+    is_internal = serializers.BooleanField(help_text="Seen by agents only.")
+    created_at = serializers.DateTimeField()
+
+
+class CommentOut(serializers.Serializer):
+    """A message or a note."""
+
+    id = serializers.UUIDField()
+    ticket_id = serializers.UUIDField()
+    body = serializers.CharField()
+    author_type = serializers.ChoiceField(choices=["agent", "customer", "system"])
+    author_name = serializers.CharField()
+    is_internal = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+    body_html = serializers.CharField(help_text="The body as sanitised HTML.")
+    attachments = AttachmentOut(many=True)
+    edited_at = serializers.DateTimeField(allow_null=True)
+    channel = serializers.ChoiceField(choices=[key for key, _ in CHANNELS])
+
+
+class ChangeOut(serializers.Serializer):
+    """What changed, in words that people read."""
+
+    field = serializers.CharField()
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        # `from` is a word of Python.
+        return super().get_fields() | {
+            "from": serializers.JSONField(allow_null=True),
+            "to": serializers.JSONField(allow_null=True),
+        }
+
+
+class ActivityOut(serializers.Serializer):
+    """Something that happened to a ticket."""
+
+    id = serializers.UUIDField()
+    event = serializers.CharField(help_text="Like ticket.created.")
+    occurred_at = serializers.DateTimeField()
+    actor_type = serializers.CharField(help_text="agent, customer, system or automation.")
+    actor_id = serializers.UUIDField(allow_null=True)
+    actor_name = serializers.CharField()
+    changes = ChangeOut(many=True)
+    data = serializers.DictField(  # type: ignore[assignment]
+        help_text="What belongs to this event, like a comment's id."
+    )
+
+
+class LinkOut(serializers.Serializer):
+    """A related ticket."""
+
+    id = serializers.UUIDField()
+    kind = serializers.ChoiceField(
+        choices=[*LINK_KINDS, "child", "follows"],
+        help_text="What this ticket is to the other. `follow_up`: the other comes after it; `follows`: before it.",
+    )
+    other_id = serializers.UUIDField()
+    other_number = serializers.CharField()
+    other_subject = serializers.CharField()
+    other_status = serializers.ChoiceField(choices=STATUSES)
+    created_at = serializers.DateTimeField()
+
+
+class CategoryOut(serializers.Serializer):
+    """A topic of tickets."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    color = serializers.CharField()
+    parent_id = serializers.UUIDField(allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
+class CannedResponseOut(serializers.Serializer):
+    """A saved reply."""
+
+    id = serializers.UUIDField()
+    title = serializers.CharField()
+    shortcut = serializers.CharField()
+    category_id = serializers.UUIDField(allow_null=True)
+    content = serializers.CharField()
+    usage_count = serializers.IntegerField()
+    created_by_id = serializers.UUIDField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class TagOut(serializers.Serializer):
+    """A word that agents put on tickets."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+
+
+# --- Output, as it is written -----------------------------------------------------------------
+
+ITEM_FIELDS = (
+    "id",
+    "ticket_number",
+    "subject",
+    "status",
+    "priority",
+    "requester_email",
+    "requester_name",
+    "assignee_id",
+    "created_at",
+    "updated_at",
+)
+_DETAIL_FIELDS = (
+    *ITEM_FIELDS,
+    "description",
+    "is_new",
+    "category_id",
+    "team_id",
+    "channel",
+    "first_response_at",
+    "resolved_at",
+    "closed_at",
+    "next_deadline_at",
+    "merged_into_id",
+    "version",
+)
+COMMENT_FIELDS = (
+    "id",
+    "ticket_id",
+    "body",
+    "author_type",
+    "author_name",
+    "is_internal",
+    "created_at",
+    "body_html",
+    "edited_at",
+    "channel",
+)
+CATEGORY_FIELDS = ("id", "name", "description", "color", "parent_id", "created_at")
+CANNED_FIELDS = (
+    "id",
+    "title",
+    "shortcut",
+    "category_id",
+    "content",
+    "usage_count",
+    "created_by_id",
+    "created_at",
+    "updated_at",
+)
+
+
+def iso(moment: dt.datetime) -> str:
+    """A time as the API writes it: UTC, whole seconds, like 2024-01-15T10:30:00Z."""
+    if moment.tzinfo is not dt.UTC:
+        moment = moment.astimezone(dt.UTC)
+    return moment.isoformat()[:19] + "Z"
+
+
+def plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of values as JSON writes it: ids and times become text."""
+    written: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, dt.datetime):
+            value = iso(value)
+        elif isinstance(value, UUID):
+            value = str(value)
+        written[name] = value
+    return written
+
+
+def of(row: Any, fields: Iterable[str]) -> dict[str, Any]:
+    """These fields of a model's instance, as JSON writes them."""
+    return plain({name: getattr(row, name) for name in fields})
+
+
+def ticket_created(ticket: Ticket) -> dict[str, Any]:
+    """The answer to a create."""
+    fields = ("id", "ticket_number", "subject", "status", "priority", "created_at")
+    return of(ticket, fields)
+
+
+def ticket_detail(tickets: "QuerySet[Ticket]") -> dict[str, Any] | None:
+    """The one ticket of `tickets` in full, in one query; None when there is none."""
+    tags = TicketTag.objects.filter(ticket=OuterRef("pk")).order_by("tag__name").values("tag__name")
+    cc = Participant.unscoped.filter(ticket=OuterRef("pk")).order_by("contact__email").values("contact__email")
+    watchers = Watcher.unscoped.filter(ticket=OuterRef("pk")).order_by("created_at", "pk").values("user_id")
+    found = tickets.values(
+        *_DETAIL_FIELDS, tag_names=ArraySubquery(tags), cc=ArraySubquery(cc), watcher_ids=ArraySubquery(watchers)
+    ).first()
+    if found is None:
+        return None
+    found["watcher_ids"] = [str(pk) for pk in found["watcher_ids"]]
+    found["tags"] = found.pop("tag_names")
+    return plain(found)
+
+
+def attachment(row: Attachment) -> dict[str, Any]:
+    """A file with a link that opens it for 15 minutes."""
+    url = reverse("tickets_api:attachment", args=[row.pk])
+    return {
+        "id": str(row.pk),
+        "name": row.name,
+        "size": row.size,
+        "content_type": row.content_type,
+        "url": f"{url}?signature={files.sign(row)}",
+    }
+
+
+def ticket_attachment(row: Attachment) -> dict[str, Any]:
+    """A file with where it belongs."""
+    return attachment(row) | of(row, ("comment_id", "is_internal", "created_at"))
+
+
+def comments(rows: Iterable[Mapping[str, Any]], attached: Iterable[Attachment]) -> list[dict[str, Any]]:
+    """Comments with their files."""
+    by_comment: dict[Any, list[dict[str, Any]]] = {}
+    for row in attached:
+        by_comment.setdefault(row.comment_id, []).append(attachment(row))
+    return [plain(row) | {"attachments": by_comment.get(row["id"], [])} for row in rows]
+
+
+def activity(row: Activity) -> dict[str, Any]:
+    """A line of the log."""
+    data = row.payload.get("data", {})
+    known = {"ticket_id", "ticket_number", "subject", "priority", "changes"}
+    return {
+        "id": str(row.pk),
+        "event": row.event,
+        "occurred_at": iso(row.occurred_at),
+        "actor_type": row.actor_kind,
+        "actor_id": str(row.actor_user_id or row.actor_contact_id or "") or None,
+        "actor_name": row.actor_name,
+        "changes": row.changes,
+        "data": {name: value for name, value in data.items() if name not in known},
+    }
+
+
+def category(row: Category) -> dict[str, Any]:
+    """A category."""
+    return of(row, CATEGORY_FIELDS)
+
+
+def canned_response(row: CannedResponse) -> dict[str, Any]:
+    """A canned response."""
+    return of(row, CANNED_FIELDS)
+
+
+_OTHER_SIDE = {"related": "related", "parent": "child", "follow_up": "follows"}
+
+
+def link(row: Any, ticket_id: UUID) -> dict[str, Any]:
+    """A link (with both its tickets loaded), seen from the ticket `ticket_id`."""
+    is_ours = row.ticket_id == ticket_id
+    other: Ticket = row.other if is_ours else row.ticket
+    return {
+        "id": str(row.pk),
+        "kind": row.kind if is_ours else _OTHER_SIDE[row.kind],
+        "other_id": str(other.pk),
+        "other_number": other.ticket_number,
+        "other_subject": other.subject,
+        "other_status": other.status,
+        "created_at": iso(row.created_at),
+    }
