@@ -1,5 +1,6 @@
 """Health checks, the front door and the pages for what went wrong."""
 
+from http import HTTPStatus
 from typing import Any
 
 from django.core.cache import cache
@@ -10,6 +11,7 @@ from django.views.decorators.http import require_safe
 from kombu.exceptions import KombuError, OperationalError
 from redis.exceptions import RedisError
 
+from helpdesk.api.errors import CONTENT_TYPE, NOTHING_HERE, problem_body
 from helpdesk.celery import app as celery_app
 from helpdesk.tasks import WORKER_SEEN
 
@@ -68,12 +70,11 @@ def csrf_refused(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def _page(status: int) -> Any:
     def handler(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-        if request.path.startswith("/api/"):
-            title = {400: "Bad Request", 403: "Forbidden", 404: "Not Found", 500: "Internal Server Error"}[status]
-            detail = {404: "There is nothing at this address."}.get(status, title)
-            body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-            body["code"] = title.lower().replace(" ", "_")
-            return JsonResponse(body, status=status, content_type="application/problem+json")
+        if request.path.startswith("/api/") or request.path == "/api":
+            title = HTTPStatus(status).phrase
+            detail = {404: NOTHING_HERE}.get(status, title)
+            body = problem_body(status, detail, code=title.lower().replace(" ", "_"))
+            return JsonResponse(body, status=status, content_type=CONTENT_TYPE)
         return render(request, f"{status}.html", {"exception": str(exception or "")}, status=status)
 
     return handler

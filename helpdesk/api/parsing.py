@@ -56,7 +56,8 @@ def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _printable(name: str) -> str:
-    return name.encode("ascii" if not name.isprintable() else "utf-8", "backslashreplace").decode()[:100]
+    """A name that can stand in an answer, whatever is in it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name[:100])
 
 
 def text_problem(text: str) -> str | None:

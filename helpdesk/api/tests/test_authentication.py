@@ -13,6 +13,7 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from helpdesk.accounts import tokens
 from helpdesk.accounts.models import ApiKey, Membership
 from helpdesk.accounts.tests.factories import PASSWORD, MembershipFactory, UserFactory, WorkspaceFactory
+from helpdesk.api.tests.problems import assert_refused
 from helpdesk.errors import InvalidInput
 
 pytestmark = pytest.mark.django_db
@@ -30,19 +31,6 @@ def sign_in(**changes):
 
 def me(token, client=None):
     return (client or APIClient()).get("/api/me", HTTP_AUTHORIZATION=f"Bearer {token}")
-
-
-def assert_refused(answer, status, code, *fields):
-    assert answer.status_code == status, answer.content
-    assert answer["Content-Type"] == "application/problem+json"
-    body = answer.json()
-    assert body["status"] == status
-    assert body["code"] == code
-    assert body["title"] and body["detail"] and body["type"]
-    assert sorted(body["errors"]) == sorted(fields)
-    if status == 401:
-        assert answer["WWW-Authenticate"].startswith("Bearer")
-    return body
 
 
 class TestSigningIn:
@@ -245,7 +233,7 @@ class TestApiKeys:
         return tokens.make_api_key(membership=member, **given)
 
     def test_a_key_acts_for_its_member(self, member, django_assert_num_queries):
-        key, plain = self.make(member)
+        _, plain = self.make(member)
         assert plain.startswith("hdk_") and len(plain) == 47
         assert plain not in str(ApiKey.unscoped.values().get())
         with django_assert_num_queries(2):  # the second notes the use
