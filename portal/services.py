@@ -15,14 +15,14 @@ from uuid import UUID
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from helpdesk.accounts.models import Contact, Workspace
 from helpdesk.errors import InvalidInput, NotFound
 from tickets import access
 from tickets.events import Actor, ActorKind
 from tickets.lifecycle import Status
-from tickets.models import Attachment, Comment, Ticket
+from tickets.models import Attachment, Comment, CustomerToken, Ticket
 from tickets.services import base, conversation, files, opening
 
 MAX_FILES = 10
@@ -132,6 +132,28 @@ def answer_request(
     return Answered(delivered.ticket, delivered.comment, token)
 
 
+def find_workspace(workspace_id: UUID) -> Workspace:
+    """The workspace that a request is sent to. Raises NotFound naming `workspace_id`."""
+    workspace = Workspace.objects.filter(pk=workspace_id).first()
+    if workspace is None:
+        message = "There is no such workspace."
+        raise NotFound(message, errors={"workspace_id": [message]})
+    return workspace
+
+
+def token_again(*, ticket_id: UUID, workspace: Workspace, now: dt.datetime) -> str | None:
+    """The requester's token once more, for an answer that is repeated; None when it opens nothing any more."""
+    live = CustomerToken.objects.for_workspace(workspace).filter(
+        ticket_id=ticket_id,
+        ticket__trashed_at=None,
+        contact=F("ticket__requester"),
+        revoked_at=None,
+        expires_at__gt=now,
+    )
+    row = live.select_related("ticket", "contact").first()
+    return access.issue(ticket=row.ticket, contact=row.contact, now=now) if row else None
+
+
 def read_request(*, ticket_id: UUID, token: str, now: dt.datetime) -> CustomerView:
     """The ticket that the token opens, with its public conversation, oldest first.
 
@@ -154,7 +176,7 @@ def view_of(*, ticket: Ticket, contact: Contact, now: dt.datetime, opened_as: UU
     attached: dict[UUID | None, list[Attachment]] = {}
     for attachment in _public_files(ticket).order_by("created_at", "pk"):
         attached.setdefault(attachment.comment_id, []).append(attachment)
-    requester = ticket.requester_name or _local_part(ticket.requester_email)
+    requester = requester_name(ticket)
     messages = [
         Message(
             id=None,
@@ -185,7 +207,7 @@ def message_of(comment: Comment, *, ticket: Ticket, contact: Contact, attached: 
         # An agent without a name is known inside by their address, which stays inside.
         author = ticket.workspace.name
     elif comment.author_contact_id == ticket.requester_id:
-        author = ticket.requester_name or _local_part(ticket.requester_email)
+        author = requester_name(ticket)
     elif is_own:
         author = _local_part(contact.email)
     return Message(
@@ -228,6 +250,11 @@ def _prepare(workspace_id: UUID, uploads: Sequence[UploadedFile], now: dt.dateti
             # Of several files the customer must know which one.
             raise InvalidInput.of("files", f"{files.clean_name(upload.name or 'file')}: {error.detail}") from None
     return prepared
+
+
+def requester_name(ticket: Ticket) -> str:
+    """The name that was typed with the request, or the part before the @ of the address."""
+    return ticket.requester_name or _local_part(ticket.requester_email)
 
 
 def _local_part(address: str) -> str:

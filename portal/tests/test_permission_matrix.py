@@ -1,0 +1,286 @@
+"""Who may go through which door: every address of the product, as data.
+
+A row is an address, a method and the lowest role that may use it. Each row is tried by every role,
+by somebody who is signed out, and by the owner of another workspace. A new address without a row
+fails the first test.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.core.files.base import ContentFile
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
+
+from helpdesk.accounts import services as accounts
+from helpdesk.accounts import tokens
+from helpdesk.accounts.tests.factories import TeamFactory, WorkspaceFactory
+from tickets.models import Attachment
+from tickets.services import base, editing, setup
+from tickets.tests.factories import NOW, CannedResponseFactory, CategoryFactory, make_agent, make_reply, make_ticket
+
+pytestmark = pytest.mark.django_db
+
+ROLES = ["light", "agent", "admin", "owner"]
+ANYBODY = "anybody"  # signed in or not
+SIGNED_IN = "light"  # every member
+
+
+@dataclass(frozen=True)
+class Row:
+    """One door. `thing` names the object that the address is about; it is unknown to strangers."""
+
+    method: str
+    name: str
+    lowest: str
+    thing: str = ""
+    body: dict[str, Any] = field(default_factory=dict)
+    extra: tuple[str, ...] = ()
+
+    @property
+    def is_api(self) -> bool:
+        """Whether the address answers JSON to a bearer token."""
+        return self.name.startswith(("api:", "tickets_api:", "portal:public"))
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.name}"
+
+
+def rows(methods: str, name: str, lowest: str, thing: str = "", /, *extra: str, **body: Any) -> list[Row]:
+    return [Row(method, name, lowest, thing, body, extra) for method in methods.split()]
+
+
+PAGES = [
+    *rows("GET", "front-door", ANYBODY),
+    *rows("GET", "healthz", ANYBODY),
+    *rows("GET", "readyz", ANYBODY),
+    # Accounts
+    *rows("GET", "accounts:admin", ANYBODY),
+    *rows("GET POST", "accounts:sign-in", ANYBODY),
+    *rows("POST", "accounts:sign-out", ANYBODY),
+    *rows("GET", "accounts:signed-out", ANYBODY),
+    *rows("GET POST", "accounts:password-reset", ANYBODY),
+    *rows("GET", "accounts:password-reset-sent", ANYBODY),
+    *rows("GET", "accounts:password-reset-complete", ANYBODY),
+    *rows("GET POST", "accounts:password-reset-confirm", ANYBODY, "", "uid", "nonsense"),
+    *rows("GET", "accounts:invitation", ANYBODY, "", "nonsense"),
+    *rows("GET POST", "accounts:invitation-accept", ANYBODY),
+    *rows("GET POST", "accounts:profile", SIGNED_IN),
+    *rows("POST", "accounts:password-change", SIGNED_IN),
+    *rows("POST", "accounts:api-key-create", SIGNED_IN),
+    *rows("POST", "accounts:api-key-revoke", SIGNED_IN, "own_key"),
+    *rows("POST", "accounts:workspace-switch", SIGNED_IN),
+    *rows("GET", "accounts:members", "admin"),
+    *rows("POST", "accounts:member-invite", "admin"),
+    *rows("POST", "accounts:member-role", "admin", "member", role="light"),
+    *rows("POST", "accounts:member-deactivate", "admin", "member"),
+    *rows("POST", "accounts:member-reactivate", "admin", "member"),
+    *rows("POST", "accounts:invitation-revoke", "admin", "invitation"),
+    *rows("GET POST", "accounts:workspace", "admin"),
+    *rows("GET POST", "accounts:teams", "admin"),
+    *rows("GET POST", "accounts:team", "admin", "team"),
+    *rows("POST", "accounts:team-delete", "admin", "team"),
+    # Console
+    *rows("GET", "tickets:all", SIGNED_IN),
+    *rows("GET", "tickets:queue", SIGNED_IN, "", "all"),
+    *rows("POST", "tickets:view-save", SIGNED_IN, "", "all", name="Mine"),
+    *rows("POST", "tickets:view-delete", SIGNED_IN, "own_view"),
+    *rows("GET", "tickets:trash", "admin"),
+    *rows("POST", "tickets:restore", "admin", "trashed"),
+    *rows("GET POST", "tickets:new", "agent"),
+    *rows("GET", "tickets:similar", "agent"),
+    *rows("GET", "tickets:attachment", SIGNED_IN, "attachment"),
+    *rows("POST", "tickets:preview", SIGNED_IN, body="**x**"),
+    *rows("GET POST", "tickets:comment-edit", SIGNED_IN, "own_comment", body="x"),
+    *rows("POST", "tickets:comment-delete", SIGNED_IN, "own_comment"),
+    *rows("GET POST", "tickets:comment-split", "agent", "comment", subject="x"),
+    *rows("GET", "tickets:ticket", SIGNED_IN, "ticket"),
+    *rows("POST", "tickets:reply", SIGNED_IN, "ticket", body="x", kind="note"),
+    *rows("POST", "tickets:assign", "agent", "ticket"),
+    *rows("POST", "tickets:unassign", "agent", "ticket"),
+    *rows("POST", "tickets:assign-to-me", "agent", "ticket"),
+    *rows("POST", "tickets:status", "agent", "ticket", status="pending"),
+    *rows("POST", "tickets:update", "agent", "ticket", priority="low"),
+    *rows("POST", "tickets:merge", "agent", "ticket"),
+    *rows("POST", "tickets:unmerge", "agent", "ticket"),
+    *rows("POST", "tickets:link", "agent", "ticket"),
+    *rows("POST", "tickets:watch", SIGNED_IN, "ticket"),
+    *rows("POST", "tickets:ticket-trash", "agent", "ticket"),
+    *rows("GET", "tickets:canned-search", SIGNED_IN),
+    *rows("POST", "tickets:canned-use", SIGNED_IN, "canned"),
+    *rows("GET", "tickets:settings-categories", "admin"),
+    *rows("GET POST", "tickets:category-new", "admin"),
+    *rows("GET POST", "tickets:category-edit", "admin", "category"),
+    *rows("POST", "tickets:category-delete", "admin", "category"),
+    *rows("GET", "tickets:settings-canned-responses", "agent"),
+    *rows("GET POST", "tickets:canned-response-new", "agent"),
+    *rows("GET POST", "tickets:canned-response-edit", "admin", "canned"),
+    *rows("POST", "tickets:canned-response-delete", "admin", "canned"),
+    # Portal
+    *rows("GET POST", "portal:submit", ANYBODY, "slug"),
+]
+
+API = [
+    *rows("POST", "api:token", ANYBODY),
+    *rows("POST", "api:refresh", ANYBODY),
+    *rows("POST", "api:revoke", ANYBODY),
+    *rows("GET", "api:me", SIGNED_IN),
+    *rows("GET", "api:users", SIGNED_IN),
+    *rows("GET", "api:teams", SIGNED_IN),
+    *rows("GET", "api:contacts", SIGNED_IN),
+    *rows("GET", "api:schema", ANYBODY),
+    *rows("GET", "api:docs", ANYBODY),
+    *rows("GET", "tickets_api:tickets", SIGNED_IN),
+    *rows("POST", "tickets_api:tickets", "agent"),
+    *rows("GET", "tickets_api:trash", "admin"),
+    *rows("GET", "tickets_api:ticket", SIGNED_IN, "ticket"),
+    *rows("PUT PATCH DELETE", "tickets_api:ticket", "agent", "ticket"),
+    *[
+        row
+        for action in ("resolve", "close", "reopen", "assign", "unassign", "merge", "unmerge", "split")
+        for row in rows("POST", f"tickets_api:{action}", "agent", "ticket")
+    ],
+    *rows("GET", "tickets_api:links", SIGNED_IN, "ticket"),
+    *rows("POST", "tickets_api:links", "agent", "ticket"),
+    *rows("POST DELETE", "tickets_api:watch", SIGNED_IN, "ticket"),
+    *rows("POST", "tickets_api:restore", "admin", "trashed"),
+    *rows("GET", "tickets_api:activities", SIGNED_IN, "ticket"),
+    *rows("GET POST", "tickets_api:comments", SIGNED_IN, "ticket", body="x", is_internal=True),
+    *rows("PUT PATCH", "tickets_api:comment", SIGNED_IN, "own_comment", body="x"),
+    *rows("DELETE", "tickets_api:comment", SIGNED_IN, "own_comment"),
+    *rows("GET POST", "tickets_api:attachments", SIGNED_IN, "ticket"),
+    *rows("GET", "tickets_api:categories", SIGNED_IN),
+    *rows("POST", "tickets_api:categories", "admin"),
+    *rows("GET", "tickets_api:category", SIGNED_IN, "category"),
+    *rows("PUT PATCH DELETE", "tickets_api:category", "admin", "category"),
+    *rows("GET", "tickets_api:canned-responses", SIGNED_IN),
+    *rows("POST", "tickets_api:canned-responses", "agent"),
+    *rows("GET", "tickets_api:canned-response", SIGNED_IN, "canned"),
+    *rows("PUT PATCH DELETE", "tickets_api:canned-response", "admin", "canned"),
+    *rows("POST", "tickets_api:canned-response-use", SIGNED_IN, "canned"),
+    *rows("GET", "tickets_api:tags", SIGNED_IN),
+    *rows("POST", "portal:public-tickets", ANYBODY),
+]
+
+# Opened by a secret of their own (a token, a cookie, a signature), which their own tests try.
+BY_SECRET = {"portal:ticket", "portal:file", "portal:public-ticket", "portal:public-reply", "tickets_api:attachment"}
+
+
+class World:
+    """A workspace with one of everything, seen by one person."""
+
+    def __init__(self, role: str) -> None:
+        self.workspace = WorkspaceFactory()
+        self.members = {name: make_agent(self.workspace, role=name) for name in ROLES}
+        self.me = self.members.get(role)
+        agent = self.members["agent"]
+        actor = base.agent(agent)
+        ticket = make_ticket(self.workspace)
+        trashed = make_ticket(self.workspace)
+        editing.trash(ticket=trashed, actor=actor, now=NOW)
+        attachment = Attachment(workspace=self.workspace, ticket=ticket, name="a.txt", size=1, content_type="text/plain")
+        attachment.file = ContentFile(b"x", "a.txt")
+        attachment.save()
+        invitation, _ = accounts.invite_member(
+            workspace=self.workspace,
+            email="new@example.com",
+            role="agent",
+            invited_by=self.members["owner"],
+            now=timezone.now(),
+        )
+        me = self.me or agent
+        key, _ = tokens.make_api_key(membership=me, name="k", scopes=["read"], expires_at=None, now=timezone.now())
+        note = make_reply(ticket, me, internal=True)
+        self.ticket = ticket
+        self.things = {
+            "ticket": ticket.pk,
+            "trashed": trashed.pk,
+            "comment": make_reply(ticket, agent).pk,
+            "own_comment": note.pk,
+            "attachment": attachment.pk,
+            "member": make_agent(self.workspace).pk,
+            "invitation": invitation.pk,
+            "team": TeamFactory(workspace=self.workspace).pk,
+            "category": CategoryFactory(workspace=self.workspace).pk,
+            "canned": CannedResponseFactory(workspace=self.workspace).pk,
+            "own_key": key.pk,
+            "own_view": setup.save_view(workspace=self.workspace, owner=me.user, name="v", query="", now=NOW).pk,
+            "slug": self.workspace.slug,
+        }
+
+
+def call(row: Row, world: World, member: Any, replace: Any = None) -> int:
+    """The status of one request; whatever it wrote is taken back."""
+    thing = replace or world.things.get(row.thing)
+    args: list[Any] = [thing] if row.thing else []
+    if row.name == "tickets_api:comment":
+        args = [world.ticket.pk, thing]
+    url = reverse(row.name, args=[*args, *row.extra])
+    client = Client()
+    headers = {}
+    kwargs: dict[str, Any] = {"data": row.body if row.method != "GET" else {}}
+    if row.is_api:
+        kwargs["content_type"] = "application/json"
+        if member:
+            headers["Authorization"] = f"Bearer {tokens.issue(membership=member, now=timezone.now()).access}"
+    elif member:
+        client.force_login(member.user)
+    with transaction.atomic():
+        response = client.generic(row.method, url, headers=headers) if row.method == "GET" else getattr(
+            client, row.method.lower()
+        )(url, headers=headers, **kwargs)
+        transaction.set_rollback(True)
+    if response.status_code == 302 and "/sign-in" in response["Location"]:
+        return 401
+    return response.status_code
+
+
+def expected_of(row: Row, role: str) -> bool:
+    return row.lowest == ANYBODY or ROLES.index(role) >= ROLES.index(row.lowest)
+
+
+def all_names(resolver: URLResolver | None = None, prefix: str = "") -> set[str]:
+    found: set[str] = set()
+    for pattern in (resolver or get_resolver()).url_patterns:
+        if isinstance(pattern, URLResolver):
+            if pattern.namespace == "admin":
+                continue  # has tests of its own, address by address
+            inner = f"{prefix}{pattern.namespace}:" if pattern.namespace else prefix
+            found |= all_names(pattern, inner)
+        elif isinstance(pattern, URLPattern):
+            found.add(f"{prefix}{pattern.name}")
+    return found
+
+
+def test_every_address_has_its_row():
+    assert all_names() == {row.name for row in PAGES + API} | BY_SECRET
+
+
+@pytest.mark.parametrize("row", PAGES + API, ids=str)
+def test_each_role_gets_in_exactly_where_the_matrix_says(row):
+    for role in ROLES:
+        world = World(role)
+        status = call(row, world, world.me)
+        if expected_of(row, role):
+            assert status not in (401, 403, 405, 500), f"{role} should get in, and got {status}"
+            if row.thing:
+                assert status != 404, f"{role} should find it"
+        else:
+            assert status == 403, f"{role} should be refused, and got {status}"
+
+
+@pytest.mark.parametrize("row", PAGES + API, ids=str)
+def test_signed_out_people_get_in_only_where_anybody_does(row):
+    status = call(row, World("agent"), None)
+    assert (status == 401) is (row.lowest != ANYBODY) or (row.name == "api:token" and status != 500)
+
+
+@pytest.mark.parametrize("row", [row for row in PAGES + API if row.thing and row.thing != "slug"], ids=str)
+def test_a_thing_of_another_workspace_is_like_one_that_does_not_exist(row):
+    world, stranger = World("agent"), make_agent(WorkspaceFactory(), role="owner")
+    assert call(row, world, stranger) == 404
+    assert call(row, world, world.members["owner"], replace=uuid4()) == 404
