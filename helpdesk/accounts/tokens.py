@@ -229,8 +229,8 @@ def refresh(*, token: str, now: dt.datetime) -> SignedIn:
     if membership is None:
         raise dead
     # Two requests may both have found it alive: the unique row lets only one go on.
-    _, first = given.blacklist()  # type: ignore[misc]
-    if not first:
+    ended: Any = given.blacklist()
+    if not ended[1]:
         raise dead
     return issue(membership=membership, now=now)
 

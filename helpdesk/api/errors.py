@@ -117,7 +117,7 @@ def problem(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     if isinstance(exc, PermissionDenied | exceptions.PermissionDenied):
         return answer(403, str(exc) or "This is not allowed.", code="not_allowed")
     if isinstance(exc, exceptions.Throttled):
-        wait = max(1, math.ceil(exc.wait or 1))
+        wait = max(1, math.ceil(getattr(exc, "wait", None) or 1))
         return answer(
             429,
             f"Too many requests. Try again in {wait} seconds.",
@@ -131,7 +131,8 @@ def problem(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     if isinstance(exc, TooManyFieldsSent | TooManyFilesSent | UnreadablePostError | SuspiciousOperation):
         return answer(400, "The body cannot be read.", code="malformed", errors={"body": ["It cannot be read."]})
     if isinstance(exc, exceptions.APIException):
-        headers = {"WWW-Authenticate": exc.auth_header} if getattr(exc, "auth_header", None) else {}
+        challenge = getattr(exc, "auth_header", None)
+        headers = {"WWW-Authenticate": challenge} if challenge else {}
         code = exc.get_codes()
         return answer(
             exc.status_code, str(exc.detail), code=code if isinstance(code, str) else "error", headers=headers

@@ -63,7 +63,7 @@ def _neighbourhood(address: str) -> str:
 
 def rate_of(scope: str) -> tuple[int, int]:
     """The rate of a scope as (requests, seconds), read from the settings."""
-    number, _, period = api_settings.DEFAULT_THROTTLE_RATES[scope].partition("/")
+    number, _, period = str(api_settings.DEFAULT_THROTTLE_RATES[scope]).partition("/")
     return int(number), PERIODS[period.strip()[0]]
 
 

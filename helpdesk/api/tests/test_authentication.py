@@ -1,6 +1,7 @@
 """Tokens and keys: who gets in, and who does not any more."""
 
 import datetime as dt
+from typing import Any
 
 import pytest
 import time_machine
@@ -60,9 +61,14 @@ class TestSigningIn:
     def test_an_unknown_address_costs_a_password_hash_as_well(self, member, monkeypatch):
         from django.contrib.auth.hashers import MD5PasswordHasher
 
-        hashed = []
+        hashed: list[str] = []
         real = MD5PasswordHasher.encode
-        monkeypatch.setattr(MD5PasswordHasher, "encode", lambda self, *a, **k: hashed.append(1) or real(self, *a, **k))
+
+        def counted(self, password, *args):
+            hashed.append(password)
+            return real(self, password, *args)
+
+        monkeypatch.setattr(MD5PasswordHasher, "encode", counted)
         sign_in(password="not the password")
         known = len(hashed)
         sign_in(email="nobody@example.com")
@@ -314,7 +320,7 @@ def test_a_view_says_what_each_method_needs(client_of, role, status):
 
 def test_two_refreshes_at_once_give_one_pair(member):
     token = tokens.issue(membership=member, now=timezone.now()).refresh
-    given = tokens.Refresh(token)
+    given: Any = tokens.Refresh(token)
     assert given.blacklist()[1] is True
     assert given.blacklist()[1] is False  # what the slower of two gets, and is refused for
 

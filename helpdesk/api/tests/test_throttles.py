@@ -59,13 +59,14 @@ class TestCallers:
         assert api.get("/api/me").status_code == 200
 
     def test_it_costs_one_round_trip(self, client_of, monkeypatch):
-        sent = []
+        sent: list[int] = []
         real = redis.connection.AbstractConnection.send_packed_command
-        monkeypatch.setattr(
-            redis.connection.AbstractConnection,
-            "send_packed_command",
-            lambda self, *args, **kwargs: sent.append(1) or real(self, *args, **kwargs),
-        )
+
+        def counted(self, *args, **kwargs):
+            sent.append(1)
+            return real(self, *args, **kwargs)
+
+        monkeypatch.setattr(redis.connection.AbstractConnection, "send_packed_command", counted)
         api = client_of(MembershipFactory())
         api.get("/api/me")
         sent.clear()
