@@ -1,0 +1,315 @@
+"""Rows of the queue, icons, and what happened in words.
+
+A queue shows fifty rows, and agents open it all day: the rows are made by one function that
+joins strings, because fifty passes through a template would cost more than everything else on the page.
+"""
+
+import datetime as dt
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlencode
+
+import lucide
+from django import template
+from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import conditional_escape, escape, format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+from helpdesk.accounts.templatetags.people import ago, initials
+from tickets.events import Event
+from tickets.models import Activity, Attachment
+
+register = template.Library()
+
+
+@register.simple_tag
+@lru_cache(maxsize=256)
+def icon(name: str, size: int = 16) -> SafeString:
+    """An icon of the icon package, as decoration (the words stand beside it); made once per process."""
+    return mark_safe(lucide._render_icon(str(name), size, aria_hidden="true"))  # noqa: S308  the package's own SVG
+
+
+# --- The queue --------------------------------------------------------------------------------
+
+_STATUS = {
+    "new": ("accent", "sparkles", "New"),
+    "open": ("accent", "circle-dot", "Open"),
+    "pending": ("warn", "hourglass", "Pending"),
+    "resolved": ("ok", "circle-check", "Resolved"),
+    "closed": ("", "archive", "Closed"),
+}
+_PRIORITY = {
+    "urgent": ("bad", "flame", "Urgent"),
+    "high": ("warn", "chevron-up", "High"),
+    "medium": ("", "minus", "Medium"),
+    "low": ("", "chevron-down", "Low"),
+}
+
+
+@register.simple_tag
+@lru_cache(maxsize=16)
+def status_badge(status: str) -> SafeString:
+    """A status as a badge: icon, word and tone."""
+    tone, name, word = _STATUS.get(status, ("", "circle", status.capitalize()))
+    said = f' data-tone="{tone}"' if tone else ""
+    return mark_safe(f'<span class="badge"{said}>{icon(name, 12)}{escape(word)}</span>')  # noqa: S308  our own words
+
+
+@register.simple_tag
+@lru_cache(maxsize=16)
+def priority_mark(priority: str) -> SafeString:
+    """A priority: icon, word and tone."""
+    tone, name, word = _PRIORITY.get(priority, ("", "minus", priority.capitalize()))
+    said = f' data-tone="{tone}"' if tone else ""
+    return mark_safe(f'<span class="prio"{said}>{icon(name, 13)}{escape(word)}</span>')  # noqa: S308  our own words
+
+
+@lru_cache(maxsize=512)
+def _dot(colour: str) -> str:
+    return (
+        '<svg class="dot" width="8" height="8" viewBox="0 0 8 8" aria-hidden="true">'
+        f'<circle cx="4" cy="4" r="4" fill="{escape(colour)}"/></svg>'
+    )
+
+
+@lru_cache(maxsize=512)
+def _assignee(name: str | None) -> str:
+    if not name:
+        return f'<span class="assignee" data-nobody><span class="avatar" data-size="small" data-nobody aria-hidden="true">–</span><span>Nobody</span></span>'  # noqa: E501
+    return (
+        f'<span class="assignee" title="{escape(name)}"><span class="avatar" data-size="small" aria-hidden="true">'
+        f"{escape(initials(name))}</span><span>{escape(name)}</span></span>"
+    )
+
+
+def _time(moment: dt.datetime, now: dt.datetime) -> str:
+    return (
+        f'<time datetime="{moment.isoformat()}" title="{moment:%-d %b %Y, %H:%M} UTC">{escape(ago(moment, now))}</time>'
+    )
+
+
+@register.simple_tag
+def queue_row(
+    row: Any, kept: str = "", current: Any = None, oob: bool = False, now: dt.datetime | None = None
+) -> SafeString:
+    """One row of the queue. `kept` is the query string that leads back to this list."""
+    now = now or timezone.now()
+    here = ' aria-current="true"' if row.id == current else ""
+    swap = ' hx-swap-oob="true"' if oob else ""
+    address = _ticket_address(row.id) + (f"?{escape(kept)}" if kept else "")
+    category = f"{_dot(row.category__color)}<span>{escape(row.category__name)}</span>" if row.category__name else ""
+    status = "new" if row.is_new else row.status
+    return mark_safe(  # noqa: S308  everything that people wrote is escaped here
+        f'<li class="row" id="row-{row.id}"{here}{swap}><a class="subject" href="{address}">{escape(row.subject)}</a>'
+        f'<span class="who"><span class="num">#{row.number}</span>'
+        f"<span>{escape(row.requester_name or row.requester_email)}</span>{category}</span>"
+        f'<span class="end">{priority_mark(row.priority)}{status_badge(status)}{_assignee(row.assignee__name)}'
+        f"{_time(row.updated_at, now)}</span></li>"
+    )
+
+
+@register.simple_tag
+def queue_rows(rows: Iterable[Any], kept: str = "", current: Any = None) -> SafeString:
+    """The rows of the queue, as `queue_row`."""
+    now = timezone.now()
+    return mark_safe("".join(queue_row(row, kept, current, now=now) for row in rows))  # noqa: S308  made of safe rows
+
+
+_ADDRESS = ""
+
+
+def _ticket_address(pk: Any) -> str:
+    """The address of a ticket's page; resolved once, because reversing fifty is slow."""
+    global _ADDRESS
+    if not _ADDRESS:
+        _ADDRESS = reverse("tickets:all").rstrip("/")
+    return f"{_ADDRESS}/{pk}"
+
+
+@register.simple_tag
+def kept_query(kept: str, **changes: Any) -> str:
+    """`kept` with further parameters, for the end of an address; with its question mark."""
+    extra = urlencode({name: value for name, value in changes.items() if value not in (None, "")})
+    both = "&".join(part for part in (kept, extra) if part)
+    return f"?{both}" if both else ""
+
+
+# --- What happened, in words ------------------------------------------------------------------
+
+_EVENT_ICONS = {
+    Event.CREATED: "circle-plus",
+    Event.ASSIGNED: "user-check",
+    Event.UNASSIGNED: "user-x",
+    Event.RESOLVED: "circle-check",
+    Event.CLOSED: "archive",
+    Event.REOPENED: "rotate-ccw",
+    Event.COMMENT_ADDED: "message-square",
+    Event.COMMENT_EDITED: "pencil",
+    Event.COMMENT_DELETED: "trash-2",
+    Event.ATTACHMENT_ADDED: "paperclip",
+    Event.MERGED: "git-merge",
+    Event.UNMERGED: "undo-2",
+    Event.SPLIT: "split",
+    Event.LINKED: "link",
+    Event.TRASHED: "trash-2",
+    Event.RESTORED: "undo-2",
+}
+_LINK_WORDS = {
+    "related": "linked {} as related",
+    "parent": "made {} a child of this ticket",
+    "follow_up": "followed this up with {}",
+}
+_FIELDS = {"cc": "Cc", "requester_name": "requester’s name"}
+
+
+@register.filter
+def event_icon(activity: Activity, size: int = 13) -> SafeString:
+    """The icon of an event."""
+    return icon(_EVENT_ICONS.get(Event(activity.event), "pencil"), size)
+
+
+def _bold(value: Any) -> SafeString:
+    return format_html("<b>{}</b>", value)
+
+
+def _list_change(field: str, before: list[Any], after: list[Any]) -> SafeString:
+    gone, come = [x for x in before if x not in after], [x for x in after if x not in before]
+    name = _FIELDS.get(field, field)
+    parts = []
+    if come:
+        parts.append(format_html("added {} {}", name, _bold(", ".join(map(str, come)))))
+    if gone:
+        parts.append(format_html("removed {} {}", name, _bold(", ".join(map(str, gone)))))
+    return format_html_join(" and ", "{}", ((part,) for part in parts))
+
+
+def _change(change: dict[str, Any]) -> SafeString:
+    """One change of a field: "changed priority from High to Urgent"."""
+    field, before, after = change.get("field", ""), change.get("from"), change.get("to")
+    if field in ("tags", "cc") and (isinstance(before, list) or isinstance(after, list)):
+        return _list_change(field, before or [], after or [])
+    name = _FIELDS.get(field, field.replace("_", " "))
+    if field == "description":
+        return format_html("changed the description")
+    if field in ("status", "priority"):
+        before, after = str(before or "").capitalize(), str(after or "").capitalize()
+    if not after:
+        return format_html("removed the {} {}", name, _bold(before))
+    if not before:
+        return format_html("set the {} to {}", name, _bold(after))
+    return format_html("changed the {} from {} to {}", name, _bold(before), _bold(after))
+
+
+@register.filter
+def in_words(activity: Activity) -> SafeString:
+    """What somebody did, as the rest of a sentence that begins with their name."""
+    event = Event(activity.event)
+    changes: list[dict[str, Any]] = activity.changes or []
+    data: dict[str, Any] = (activity.payload or {}).get("data", {})
+    if event is Event.ASSIGNED:
+        name = changes[0].get("to") if changes else ""
+        if activity.actor_user_id and str(activity.actor_user_id) == str(data.get("assignee_id")):
+            return format_html("took this ticket")
+        return format_html("assigned this ticket to {}", _bold(name))
+    if event is Event.UNASSIGNED:
+        return format_html("took this ticket from {}", _bold(changes[0].get("from") if changes else ""))
+    if event is Event.ATTACHMENT_ADDED:
+        return format_html("added the file {}", _bold(data.get("name", "")))
+    if event is Event.COMMENT_ADDED:
+        return format_html("left an internal note") if data.get("is_internal") else format_html("wrote a message")
+    if event in (Event.MERGED, Event.UNMERGED):
+        return _merge_words(event, activity, data)
+    if event is Event.SPLIT:
+        return format_html("made {} from a message", _ticket_link(data.get("other_id"), data.get("other_number")))
+    if event is Event.LINKED:
+        sentence = _LINK_WORDS.get(str(data.get("kind")), "linked {}")
+        return format_html(sentence, _ticket_link(data.get("other_id"), data.get("other_number")))
+    if event is Event.UPDATED and changes:
+        return format_html_join(", ", "{}", ((_change(change),) for change in changes))
+    plain = {
+        Event.CREATED: "opened this ticket",
+        Event.RESOLVED: "resolved this ticket",
+        Event.CLOSED: "closed this ticket",
+        Event.REOPENED: "reopened this ticket",
+        Event.COMMENT_EDITED: "edited a message",
+        Event.COMMENT_DELETED: "deleted a message",
+        Event.TRASHED: "moved this ticket to the trash",
+        Event.RESTORED: "took this ticket out of the trash",
+    }
+    return conditional_escape(plain.get(event, "changed this ticket"))
+
+
+def _merge_words(event: Event, activity: Activity, data: dict[str, Any]) -> SafeString:
+    is_source = str(activity.ticket_id) == str(data.get("source_id"))
+    source = _ticket_link(data.get("source_id"), data.get("source_number"))
+    target = _ticket_link(data.get("target_id"), data.get("target_number"))
+    if event is Event.MERGED:
+        return (
+            format_html("merged this ticket into {}", target)
+            if is_source
+            else format_html("merged {} into this ticket", source)
+        )
+    return (
+        format_html("took this ticket apart from {}", target)
+        if is_source
+        else format_html("took {} apart from this ticket", source)
+    )
+
+
+def _ticket_link(pk: Any, number: Any) -> SafeString:
+    if not pk:
+        return conditional_escape(number or "a ticket")
+    return format_html('<a href="{}">{}</a>', _ticket_address(pk), number)
+
+
+@register.filter
+def size_in_words(size: int) -> str:
+    """A number of bytes for people: "84 kB"."""
+    return filesizeformat(size).replace("\xa0", " ")
+
+
+# --- The conversation -------------------------------------------------------------------------
+
+_CHANNELS = {
+    "web": "by an agent",
+    "portal": "in the portal",
+    "email": "by e-mail",
+    "api": "through the API",
+    "chat": "in a chat",
+    "import": "imported",
+}
+
+
+@register.simple_tag
+def channel_words(channel: str) -> str:
+    """How something came to us: "by e-mail"."""
+    return _CHANNELS.get(channel, channel)
+
+
+@register.simple_tag
+def moment(at: dt.datetime | None) -> SafeString:
+    """A moment, relative, with the absolute on hover, as `components/time.html` but without a template."""
+    return mark_safe(_time(at, timezone.now())) if at else SafeString("")  # noqa: S308  our own words
+
+
+@register.filter
+def merged_here(activity: Activity) -> bool:
+    """Whether an event says that another ticket was merged into this one."""
+    data = (activity.payload or {}).get("data", {})
+    return activity.event == Event.MERGED.value and str(activity.ticket_id) == str(data.get("target_id"))
+
+
+@register.simple_tag
+def file_link(file: Attachment) -> SafeString:
+    """A file of a message, to download."""
+    name = "image" if file.content_type.startswith("image/") else "file-text"
+    return format_html(
+        '<li><a class="attachment" href="{}" download>{}<span>{}</span> <small class="num">{}</small></a></li>',
+        reverse("tickets:attachment", args=[file.pk]),
+        icon(name, 14),
+        file.name,
+        size_in_words(file.size),
+    )
