@@ -206,9 +206,10 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_CALLABLE = "helpdesk.accounts.views.locked"
-AXES_IPWARE_PROXY_COUNT = env.int("TRUSTED_PROXIES", default=0)
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+# Failures are counted by the same address as everything else.
+AXES_CLIENT_IP_CALLABLE = "helpdesk.api.throttles.client_address"
 AXES_VERBOSE = False
-TRUSTED_PROXIES = AXES_IPWARE_PROXY_COUNT
 
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 14
 SESSION_COOKIE_HTTPONLY = True
@@ -289,6 +290,7 @@ CELERY_BEAT_SCHEDULE = {
     "purge the trash": {"task": "tickets.tasks.purge_trash", "schedule": 3600.0},
     "fold ticket counts": {"task": "tickets.tasks.fold_counts", "schedule": 30.0},
     "forget old idempotency keys": {"task": "helpdesk.tasks.forget_idempotency_keys", "schedule": 3600.0},
+    "forget expired refresh tokens": {"task": "helpdesk.tasks.forget_expired_tokens", "schedule": 86400.0},
 }
 
 # --- Mail -------------------------------------------------------------------------------------

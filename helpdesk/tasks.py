@@ -22,3 +22,11 @@ def forget_idempotency_keys() -> None:
     from helpdesk.api.models import IdempotencyKey
 
     IdempotencyKey.unscoped.filter(created_at__lt=timezone.now() - dt.timedelta(days=1)).delete()
+
+
+@shared_task
+def forget_expired_tokens() -> None:
+    """Delete the ids of refresh tokens that have expired; their end needs no remembering."""
+    from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
+
+    OutstandingToken.objects.filter(expires_at__lt=timezone.now()).delete()
