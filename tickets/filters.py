@@ -156,7 +156,7 @@ class StrictForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         for name in self.data:
             if name not in self.fields and name not in self.known:
-                self._errors[name] = self.error_class(["There is no such parameter."])
+                self.errors[name] = self.error_class(["There is no such parameter."])
         return self.cleaned_data
 
 

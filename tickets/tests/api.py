@@ -101,9 +101,9 @@ def _state() -> dict[str, Any]:
     state["tags on tickets"] = TicketTag.objects.count()
     state["versions"] = Ticket.unscoped.aggregate(n=Sum("version"))["n"]
     state["uses"] = CannedResponse.unscoped.aggregate(n=Sum("usage_count"))["n"]
-    state["names"] = sorted(Category.unscoped.values_list("name", "archived_at"))
-    state["texts"] = sorted(CannedResponse.unscoped.values_list("title", "content"))
-    state["bodies"] = sorted(Comment.unscoped.values_list("body", "deleted_at"))
+    state["names"] = sorted(Category.unscoped.values_list("name", "archived_at"), key=str)
+    state["texts"] = sorted(CannedResponse.unscoped.values_list("title", "content"), key=str)
+    state["bodies"] = sorted(Comment.unscoped.values_list("body", "deleted_at"), key=str)
     return state
 
 
