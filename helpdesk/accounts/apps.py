@@ -15,4 +15,4 @@ class HelpdeskAdminConfig(admin_apps.AdminConfig):
     """Replaces the stock admin site by one that admits workspace admins."""
 
     default = False
-    default_site = "helpdesk.accounts.admin.HelpdeskAdminSite"
+    default_site = "helpdesk.accounts.admin_site.HelpdeskAdminSite"

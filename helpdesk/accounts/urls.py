@@ -1,11 +1,13 @@
 """Addresses of sign-in, profile, members and the workspace's settings."""
 
 from django.urls import path
+from django.views.generic import RedirectView
 
 from helpdesk.accounts import views
 
 app_name = "accounts"
 urlpatterns = [
+    path("admin", RedirectView.as_view(pattern_name="admin:index"), name="admin"),  # only the admin ends in a slash
     path("sign-in", views.SignIn.as_view(), name="sign-in"),
     path("sign-out", views.SignOut.as_view(), name="sign-out"),
     path("signed-out", views.signed_out, name="signed-out"),

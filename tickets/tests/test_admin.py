@@ -1,0 +1,350 @@
+"""The admin of every model: no list asks per row, nobody sees or touches another workspace's rows."""
+
+import re
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from helpdesk.accounts.models import ApiKey, Invitation, Membership, Organization, User, Workspace
+from helpdesk.accounts.tests.factories import (
+    ContactFactory,
+    MembershipFactory,
+    OrganizationFactory,
+    TeamFactory,
+    UserFactory,
+    WorkspaceFactory,
+)
+from helpdesk.api.models import IdempotencyKey
+from tickets.events import SYSTEM
+from tickets.models import (
+    Activity,
+    Attachment,
+    CannedResponse,
+    Category,
+    Comment,
+    CustomerToken,
+    Participant,
+    Tag,
+    Ticket,
+    TicketLink,
+    TicketTag,
+    View,
+    Watcher,
+)
+from tickets.services import assignment, merging
+from tickets.tests.factories import NOW, CannedResponseFactory, CategoryFactory, make_reply, make_ticket
+
+pytestmark = pytest.mark.django_db
+
+MOST_QUERIES = 12
+GOLD = {"name": "Gold", "first_response_hours": 1, "resolution_hours": 8, "priority_overrides": "{}"}
+
+
+def name_of(model: Any) -> str:
+    return f"{model._meta.app_label}_{model._meta.model_name}"
+
+
+def list_url(model: Any) -> str:
+    return reverse(f"admin:{name_of(model)}_changelist")
+
+
+def change_url(row: Any) -> str:
+    return reverse(f"admin:{name_of(type(row))}_change", args=[row.pk])
+
+
+def fill(workspace: Workspace, start: int, count: int) -> None:
+    """`count` rows of every model in the workspace, each pointing to rows of its own."""
+    for n in range(start, start + count):
+        word = f"{workspace.slug}-{n}"
+        member = MembershipFactory(workspace=workspace)
+        team = TeamFactory(workspace=workspace)
+        team.members.add(member)
+        parent = CategoryFactory(workspace=workspace)
+        category = CategoryFactory(workspace=workspace, parent=parent)
+        contact = ContactFactory(workspace=workspace, organization=OrganizationFactory(workspace=workspace))
+        CannedResponseFactory(workspace=workspace, category=category, created_by=member.user)
+        tag = Tag.unscoped.create(workspace=workspace, name=word)
+        View.unscoped.create(workspace=workspace, name=word, owner=member.user)
+        tickets = [
+            make_ticket(workspace, requester_email=f"{word}-{m}@example.com", category_id=category.pk) for m in range(2)
+        ]
+        first, second = tickets
+        assignment.assign(ticket=first, assignee_id=member.user_id, actor=SYSTEM, now=NOW)
+        comment = make_reply(first, member)
+        TicketTag.objects.create(ticket=first, tag=tag)
+        Watcher.unscoped.get_or_create(workspace=workspace, ticket=first, user=member.user)
+        Participant.unscoped.create(workspace=workspace, ticket=first, contact=contact)
+        TicketLink.unscoped.create(workspace=workspace, ticket=first, other=second, kind="related")
+        Attachment.unscoped.create(
+            workspace=workspace, ticket=first, comment=comment, name=word, size=1, sha256=word, uploaded_by=member.user
+        )
+        CustomerToken.unscoped.get_or_create(
+            workspace=workspace, ticket=first, contact=contact, nonce=b"x" * 32, token_hash=word, expires_at=NOW
+        )
+        merging.merge(source=second, target_id=first.pk, actor=SYSTEM, now=NOW)
+        ApiKey.unscoped.create(
+            workspace=workspace, membership=member, name=word, prefix="hdk_", key_hash=word, scopes=["read"]
+        )
+        Invitation.unscoped.create(
+            workspace=workspace,
+            email=f"{word}@example.com",
+            role="agent",
+            token_hash=word,
+            invited_by=member.user,
+            expires_at=NOW,
+        )
+        IdempotencyKey.unscoped.create(workspace=workspace, caller="x", key=word, endpoint="/", body_hash=word)
+        apps.get_model("slas", "SLAPolicy").unscoped.create(
+            workspace=workspace, name=word, first_response_hours=1, resolution_hours=8
+        )
+        apps.get_model("portal", "Satisfaction").unscoped.create(
+            workspace=workspace, ticket=first, contact=contact, rating=5, resolved_at=NOW
+        )
+
+
+@pytest.fixture
+def owner() -> Membership:
+    return MembershipFactory(role="owner", user__name="Olga Owner")
+
+
+@pytest.fixture
+def console(client: Client, owner: Membership) -> Client:
+    client.force_login(owner.user)
+    return client
+
+
+@pytest.fixture
+def root(client: Client) -> Client:
+    root = Client()
+    root.force_login(UserFactory(is_superuser=True))
+    return root
+
+
+@pytest.fixture
+def foreign() -> Workspace:
+    workspace = WorkspaceFactory(name="Foreign company")
+    fill(workspace, 0, 1)
+    return workspace
+
+
+def ours() -> list[Any]:
+    return [
+        model
+        for model in admin.site._registry
+        if model._meta.app_label in {"accounts", "api", "tickets", "slas", "portal"}
+    ]
+
+
+def queries(client: Client, url: str) -> int:
+    client.get(url)
+    with CaptureQueriesContext(connection) as seen:
+        answer = client.get(url)
+    assert answer.status_code == 200, url
+    return len(seen)
+
+
+class TestEveryModel:
+    def test_is_registered(self) -> None:
+        models = [
+            model
+            for label in ("accounts", "api", "tickets", "slas", "portal")
+            for model in apps.get_app_config(label).get_models()
+        ]
+        assert [model for model in models if not admin.site.is_registered(model)] == [TicketTag]  # inside its ticket
+
+    def test_has_a_list_that_does_not_ask_per_row(self, root: Client, console: Client, owner: Membership) -> None:
+        fill(owner.workspace, 0, 2)
+        pages = [list_url(model) for model in admin.site._registry]
+        few = {(who, url): queries(who, url) for who in (root, console) for url in pages if _may_see(who, url)}
+        fill(owner.workspace, 2, 4)
+        fill(WorkspaceFactory(), 0, 1)
+        many = {(who, url): queries(who, url) for who, url in few}
+        assert {url: (few[who, url], count) for (who, url), count in many.items() if count > few[who, url]} == {}
+        assert {url: count for (_, url), count in many.items() if count > MOST_QUERIES} == {}
+        assert len(many) > len(ours()) * 2 - 1
+
+    def test_shows_search_filters_and_columns(self) -> None:
+        for model in ours():
+            shown = admin.site._registry[model]
+            assert shown.search_fields, model
+            assert tuple(shown.list_display) != ("__str__",), model
+
+    def test_answers_any_search(self, root: Client, console: Client, owner: Membership) -> None:
+        fill(owner.workspace, 0, 1)
+        for model in ours():
+            for words in ("#1001", "jane@example.com", "a b 'c\" %_\\ ²", "9" * 300):
+                assert root.get(list_url(model), {"q": words}).status_code == 200, (model, words)
+            assert console.get(list_url(model), {"q": "1001 words"}).status_code == 200, model
+
+    def test_can_be_opened(self, root: Client, console: Client, owner: Membership) -> None:
+        fill(owner.workspace, 0, 1)
+        for model in ours():
+            row = model._meta.default_manager.first()
+            assert row is not None, model
+            for who in (root, console):
+                if model is not User:
+                    assert who.get(change_url(row)).status_code == 200, model
+
+    def test_of_another_workspace_is_not_there(self, console: Client, foreign: Workspace) -> None:
+        for model in ours():
+            if model in (User, Workspace):
+                row = foreign if model is Workspace else Membership.unscoped.filter(workspace=foreign)[0].user
+            else:
+                row = model.unscoped.filter(workspace=foreign).first()
+            page = console.get(list_url(model), {"place": "all"} if model is Ticket else {}).content.decode()
+            assert str(row.pk) not in page, model
+            for view in ("change", "history", "delete"):
+                url = reverse(f"admin:{name_of(model)}_{view}", args=[row.pk])
+                assert console.get(url).status_code in (403, 404), url
+                assert console.post(url, {"post": "yes"}).status_code in (403, 404), url
+
+    def test_never_names_another_workspace(self, console: Client, owner: Membership, foreign: Workspace) -> None:
+        fill(owner.workspace, 0, 1)
+        names = {"Foreign company", foreign.slug} | {
+            str(row) for model in (Category, Organization) for row in model.unscoped.filter(workspace=foreign)
+        }
+        pattern = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in names))
+        for model in ours():
+            for url in (list_url(model), reverse(f"admin:{name_of(model)}_add")):
+                answer = console.get(url)
+                assert answer.status_code in (200, 403)
+                assert not pattern.search(answer.content.decode()), url
+
+
+def _may_see(client: Client, url: str) -> bool:
+    return client.get(url).status_code == 200
+
+
+class TestWhatServicesWrite:
+    @pytest.mark.parametrize(
+        "name",
+        ["activity", "assignment", "merge", "sequence", "ticketcount", "comment", "searchdocument", "customertoken"],
+    )
+    def test_cannot_be_changed_by_anybody(self, root: Client, owner: Membership, name: str) -> None:
+        fill(owner.workspace, 0, 1)
+        model = apps.get_model("tickets", name)
+        row = model.unscoped.first()
+        assert root.get(reverse(f"admin:{name_of(model)}_add")).status_code == 403
+        assert root.post(change_url(row), {}).status_code == 403
+        assert root.post(reverse(f"admin:{name_of(model)}_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
+        assert model.unscoped.filter(pk=row.pk).exists()
+
+    def test_a_ticket_is_changed_through_the_service(self, console: Client, owner: Membership) -> None:
+        ticket = make_ticket(owner.workspace)
+        answer = console.post(change_url(ticket), _ticket_form(ticket, subject="Better words", status="closed"))
+        assert answer.status_code == 302, answer.context["adminform"].form.errors
+        ticket.refresh_from_db()
+        assert (ticket.subject, ticket.status, ticket.version) == ("Better words", "open", 2)
+        activity = Activity.unscoped.filter(ticket=ticket, event="ticket.updated").get()
+        assert activity.actor_user == owner.user
+
+    def test_a_category_of_another_workspace_is_refused(
+        self, console: Client, root: Client, owner: Membership, foreign: Workspace
+    ) -> None:
+        ticket = make_ticket(owner.workspace)
+        category = Category.unscoped.filter(workspace=foreign)[0]
+        for who in (console, root):
+            answer = who.post(change_url(ticket), _ticket_form(ticket, category=category.pk))
+            assert answer.status_code == 200
+        ticket.refresh_from_db()
+        assert (ticket.category, ticket.version) == (None, 1)
+
+    def test_tickets_go_into_the_trash_and_come_back(self, console: Client, owner: Membership) -> None:
+        ticket = make_ticket(owner.workspace)
+        act(console, Ticket, "put_into_trash", ticket)
+        ticket.refresh_from_db()
+        assert ticket.trashed_by == owner.user
+        assert str(ticket.pk) not in console.get(list_url(Ticket)).content.decode()
+        act(console, Ticket, "take_out_of_trash", ticket, place="trash")
+        ticket.refresh_from_db()
+        assert ticket.trashed_at is None
+        assert Activity.unscoped.filter(ticket=ticket, event="ticket.restored").exists()
+
+    def test_a_foreign_ticket_does_not_go_into_the_trash(self, console: Client, foreign: Workspace) -> None:
+        ticket = Ticket.unscoped.filter(workspace=foreign, merged_into=None)[0]
+        act(console, Ticket, "put_into_trash", ticket)
+        ticket.refresh_from_db()
+        assert ticket.trashed_at is None
+
+    def test_what_a_service_refuses_is_said_and_not_written(self, console: Client, owner: Membership) -> None:
+        top = CategoryFactory(workspace=owner.workspace, name="Top")
+        below = CategoryFactory(workspace=owner.workspace, parent=top)
+        form = {"name": "Top", "color": "#112233", "description": "", "parent": str(below.pk)}
+        answer = console.post(change_url(top), form, follow=True)
+        assert "below itself" in answer.content.decode()
+        top.refresh_from_db()
+        assert top.parent is None and top.color != "#112233"
+
+
+def _ticket_form(ticket: Ticket, **changes: Any) -> dict[str, Any]:
+    form = {name: getattr(ticket, name) for name in ("subject", "description", "priority")}
+    management = {"tickettag_set-TOTAL_FORMS": 0, "tickettag_set-INITIAL_FORMS": 0}
+    return form | management | {"category": "", "team": ""} | changes
+
+
+def act(client: Client, model: Any, action: str, row: Any, **query: str) -> None:
+    url = list_url(model) + ("?" + "&".join(f"{k}={v}" for k, v in query.items()) if query else "")
+    client.post(url, {"action": action, "_selected_action": [str(row.pk)]})
+
+
+class TestSetup:
+    def test_a_row_gets_the_workspace_of_who_makes_it(self, console: Client, owner: Membership) -> None:
+        console.post(reverse("admin:tickets_category_add"), {"name": "Billing", "color": "#112233", "workspace": "x"})
+        category = Category.unscoped.get(name="Billing")
+        assert category.workspace == owner.workspace
+
+    def test_a_canned_response_keeps_its_author(self, console: Client, owner: Membership) -> None:
+        form = {"title": "Thanks", "shortcut": "thanks", "content": "Thank you.", "category": ""}
+        console.post(reverse("admin:tickets_cannedresponse_add"), form)
+        response = CannedResponse.unscoped.get(shortcut="thanks")
+        assert (response.workspace, response.created_by) == (owner.workspace, owner.user)
+
+    @pytest.mark.parametrize(
+        ("path", "form"),
+        [
+            ("tickets_tag", {"name": "urgent"}),
+            ("tickets_category", {"name": "Billing", "color": "#112233"}),
+            ("tickets_cannedresponse", {"title": "T", "shortcut": "thanks", "content": "c"}),
+            ("slas_slapolicy", GOLD),
+            ("accounts_team", {"name": "First line"}),
+            ("accounts_contact", {"email": "jane@example.com", "attributes": "{}"}),
+        ],
+    )
+    def test_the_same_name_twice_is_an_error_not_a_crash(
+        self, console: Client, owner: Membership, path: str, form: dict[str, Any]
+    ) -> None:
+        url = reverse(f"admin:{path}_add")
+        model = apps.get_model(*path.split("_"))
+        for _ in range(2):
+            assert console.post(url, form).status_code in (200, 302)
+        assert model.unscoped.filter(workspace=owner.workspace).count() == 1
+
+    @pytest.mark.parametrize(
+        "overrides", ["[]", '{"later": {}}', '{"high": {"hours": 1}}', '{"high": {"resolution_hours": 0}}']
+    )
+    def test_unreadable_overrides_of_a_policy_are_refused(self, console: Client, overrides: str) -> None:
+        form = GOLD | {"priority_overrides": overrides}
+        assert console.post(reverse("admin:slas_slapolicy_add"), form).status_code == 200
+        assert not apps.get_model("slas", "SLAPolicy").unscoped.exists()
+
+    def test_the_index_uses_the_words_of_the_specification(self, console: Client) -> None:
+        page = console.get(reverse("admin:index")).content.decode()
+        for words in ("Ticket categories", "SLA policies", "Canned responses"):
+            assert words in page
+
+
+def test_a_big_table_is_counted_only_so_far(owner: Membership, monkeypatch: pytest.MonkeyPatch) -> None:
+    from helpdesk.accounts import admin_site
+
+    monkeypatch.setattr(admin_site, "COUNTED_UP_TO", 3)
+    fill(owner.workspace, 0, 3)
+    paginator = admin_site.CountingUpTo(Comment.unscoped.order_by("-pk"), 2)
+    assert paginator.count == 3
+    tickets = admin_site.CountingUpTo(Ticket.unscoped.order_by("-pk"), 2)
+    assert tickets.count == 4
