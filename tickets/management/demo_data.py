@@ -130,6 +130,7 @@ class Stage:
         self.agents: dict[str, Membership] = {}
         self.customers: list[Contact] = []
         self.workspace = Workspace()
+        self.pile: list[Story] = []
 
     # --- Before the first ticket --------------------------------------------------------------
 
@@ -207,20 +208,19 @@ class Stage:
 
     def plans(self, count: int) -> list[Plan]:
         """`count` tickets to be: about 3 % new, 27 % in work, the rest finished; a few are special."""
-        weights = [story.weight for story in STORIES]
         new = max(1, round(count * 0.033))
         active = round(count * 0.27)
         special = count // 60
         made: list[Plan] = []
         for i in range(new):
             age = dt.timedelta(minutes=4 + i * self.random.uniform(28, 62) * 10 / new)
-            made.append(self._plan(self._story(weights), self.now - age, "new"))
+            made.append(self._plan(self._story(), self.now - age, "new"))
         for _ in range(active):
             days = min(45.0, 0.4 + self.random.expovariate(1 / 6))
-            made.append(self._plan(self._story(weights), self._daytime(self.now - dt.timedelta(days=days)), "active"))
+            made.append(self._plan(self._story(), self._daytime(self.now - dt.timedelta(days=days)), "active"))
         while len(made) < count - 2 * special:
             days = 2 + (DAYS - 2) * self.random.random() ** 1.25
-            made.append(self._plan(self._story(weights), self._daytime(self.now - dt.timedelta(days=days)), "done"))
+            made.append(self._plan(self._story(), self._daytime(self.now - dt.timedelta(days=days)), "done"))
         for original in self.random.sample(made[new:], min(special, len(made) - new)):
             later = original.created_at + dt.timedelta(hours=self.random.uniform(0.7, 3))
             made.append(Plan(original.story, later, "duplicate", original, customer=original.customer, slots=original.slots))
@@ -230,8 +230,12 @@ class Stage:
             made.append(self._plan(spam, self._daytime(self.now - dt.timedelta(days=self.random.uniform(1, 25))), "spam"))
         return sorted(made, key=lambda plan: plan.created_at)
 
-    def _story(self, weights: list[int]) -> Story:
-        return self.random.choices(STORIES, weights)[0]
+    def _story(self) -> Story:
+        """The next story from a shuffled pile, so that the same one seldom comes twice in a row."""
+        if not self.pile:
+            self.pile = [story for story in STORIES for _ in range(story.weight)]
+            self.random.shuffle(self.pile)
+        return self.pile.pop()
 
     def _plan(self, story: Story, created_at: dt.datetime, fate: str) -> Plan:
         customer = self.random.choice(self.customers)
@@ -259,14 +263,18 @@ class Stage:
         return min(chosen, self.now - dt.timedelta(minutes=self.random.randint(15, 90)))
 
     def _at_work(self, moment: dt.datetime) -> dt.datetime:
-        """`moment`, or when the agents are next at work: Monday to Friday, 7:00 to 17:00 UTC."""
+        """`moment`, or when the agents are next at work: Monday to Friday, 7:00 to 17:00 UTC.
+
+        Where that is still to come, somebody had the late shift: the demo looks alike at any hour.
+        """
+        asked = moment
         if moment.hour >= 17:
             moment = (moment + dt.timedelta(days=1)).replace(hour=7, minute=self.random.randint(1, 55))
         elif moment.hour < 7:
             moment = moment.replace(hour=7, minute=self.random.randint(1, 55))
         while moment.weekday() >= 5:
             moment = (moment + dt.timedelta(days=1)).replace(hour=7, minute=self.random.randint(1, 55))
-        return moment
+        return moment if moment < self.now else asked
 
     def _agents_pause(self, moment: dt.datetime, priority: str) -> dt.datetime:
         median = {"urgent": 14, "high": 38, "medium": 110, "low": 260}[priority]
@@ -313,22 +321,32 @@ class Stage:
             return
         turns = plan.story.turns
         if plan.fate == "active":
-            turns = turns[: self.random.choice([0, 0, *range(1, len(turns) + 1)])]
-            while turns and turns[-1][0] == "solve":
-                turns = turns[:-1]
-        if plan.fate == "done" or turns:
+            turns = self._beginning(turns)
+        if plan.fate == "done" or turns or self.random.random() < 0.7:
             agent = self._choose_agent(plan)
             yield (t := self._agents_pause(t, ticket.priority))
             self._take(plan, agent, t)
-            for kind, words in turns:
-                t = self._customers_pause(t) if kind == "answer" else self._next_step(t, kind, ticket.priority)
+            for number, (kind, words) in enumerate(turns):
+                # Whoever takes a ticket soon answers it.
+                soon = number == 0
+                t = self._customers_pause(t) if kind == "answer" else self._next_step(t, kind, ticket.priority, soon=soon)
                 yield t
                 agent = self._turn(plan, agent, kind, words, t)
         if plan.fate == "done":
             yield from self._ending(plan, agent, t)
 
-    def _next_step(self, t: dt.datetime, kind: str, priority: str) -> dt.datetime:
-        if kind in ("note", "raise", "team"):
+    def _beginning(self, turns: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        """The turns of a ticket that is still in work: up to a question, or anywhere before the solution."""
+        asks = [number for number, (kind, _) in enumerate(turns) if kind == "ask"]
+        if asks and self.random.random() < 0.5:
+            return turns[: self.random.choice(asks) + 1]
+        turns = turns[: self.random.choice([0, *range(1, len(turns) + 1)])]
+        while turns and turns[-1][0] == "solve":
+            turns = turns[:-1]
+        return turns
+
+    def _next_step(self, t: dt.datetime, kind: str, priority: str, *, soon: bool) -> dt.datetime:
+        if soon or kind in ("note", "raise", "team"):
             return self._at_work(t + dt.timedelta(minutes=self.random.uniform(1, 25)))
         return self._agents_pause(t, priority)
 

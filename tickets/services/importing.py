@@ -1,0 +1,303 @@
+"""The past of another help desk, told again: an event log becomes tickets with their histories.
+
+A log has the columns `case`, `activity`, `resource` and `at`. Each row is one call of the domain
+services at the row's own time, by the agent that the resource stands for. What an activity means:
+
+| activity | becomes |
+|---|---|
+| the first row of a case, whatever it is | the ticket is opened (`external_id` is the case), then the row's own meaning follows |
+| Insert ticket | nothing besides the opening; later in a case an internal note |
+| Assign seriousness | the priority: the log does not say which, so a ticket that nobody assessed is low, the first assessment makes it medium, and each further one raises it by a step; at urgent a note |
+| Take in charge ticket | assigned to the agent; a ticket that waited, was resolved or closed opens again, for somebody works on it; where the agent has it open already a note |
+| Wait | pending |
+| Resolve ticket | resolved |
+| Closed | closed |
+| Require upgrade, Create SW anomaly, Resolve SW anomaly, Schedule intervention, VERIFIED, RESOLVED, INVALID, DUPLICATE | an internal note: they speak of the software, not of the request |
+
+A row that the lifecycle refuses (Closed while not resolved, Wait while waiting already, …) changes
+nothing and is reported with its line and the reason. So is a row that cannot be read.
+
+**Again.** A case is one transaction: whole or absent. In a case that is there already, a row up to
+the newest thing in the ticket's own log is known and passed over; later rows go on from there. So
+a second run adds nothing, an interrupted one is completed, and a log that has grown is continued.
+"""
+
+import csv
+import datetime as dt
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import TextIO
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Max
+
+from helpdesk.accounts.models import Contact, Membership, User, Workspace
+from helpdesk.accounts.roles import Permission, Role
+from helpdesk.errors import Conflict, DomainError, InvalidInput
+from tickets.events import Actor
+from tickets.lifecycle import Priority, Status
+from tickets.models import Activity, Ticket
+from tickets.services import assignment, base, conversation, editing, opening, status
+
+COLUMNS = ("case", "activity", "resource", "at")
+DOMAIN = "import.example"
+_STEPS = (Priority.LOW.value, Priority.MEDIUM.value, Priority.HIGH.value, Priority.URGENT.value)
+_NOTES = frozenset(
+    {
+        "Require upgrade",
+        "Create SW anomaly",
+        "Resolve SW anomaly",
+        "Schedule intervention",
+        "VERIFIED",
+        "RESOLVED",
+        "INVALID",
+        "DUPLICATE",
+    }
+)
+INSERT, ASSESS, TAKE, WAIT, RESOLVE, CLOSE = (
+    "Insert ticket",
+    "Assign seriousness",
+    "Take in charge ticket",
+    "Wait",
+    "Resolve ticket",
+    "Closed",
+)
+_MOVES = {WAIT: Status.PENDING.value, RESOLVE: Status.RESOLVED.value, CLOSE: Status.CLOSED.value}
+_KNOWN = _NOTES | {INSERT, ASSESS, TAKE} | set(_MOVES)
+_LOCK = 7_310_442  # any constant of our own: one import at a time
+
+
+@dataclass(frozen=True)
+class Row:
+    """One event of the log. `line` counts from 1, the heading included; `at` is aware UTC."""
+
+    line: int
+    case: str
+    activity: str
+    resource: str
+    at: dt.datetime
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A row that changed nothing, and why."""
+
+    line: int
+    case: str
+    activity: str
+    reason: str
+
+
+@dataclass
+class Report:
+    """What became of the rows: each is applied, known from an earlier run, or refused."""
+
+    rows: int = 0
+    applied: int = 0
+    known: int = 0
+    tickets: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+
+    def reasons(self) -> "Counter[tuple[str, str]]":
+        """How often each (activity, reason) was refused."""
+        return Counter((refusal.activity, refusal.reason) for refusal in self.refused)
+
+
+def read_log(file: TextIO) -> tuple[list[Row], list[Refusal]]:
+    """The rows of a log, and those that cannot be read. Raises InvalidInput when it is no such log at all."""
+    reader = csv.DictReader(file)
+    try:
+        if missing := [name for name in COLUMNS if name not in (reader.fieldnames or [])]:
+            raise InvalidInput(f"This is not an event log: the column {missing[0]} is missing.")
+        rows: list[Row] = []
+        unreadable: list[Refusal] = []
+        for record in reader:
+            row = _read_row(reader.line_num, {name: (record[name] or "").strip() for name in COLUMNS})
+            if isinstance(row, Row):
+                rows.append(row)
+            else:
+                unreadable.append(row)
+    except csv.Error as error:
+        raise InvalidInput(f"This is not a CSV file: line {reader.line_num}: {error}.") from None
+    except UnicodeDecodeError:
+        raise InvalidInput("This file is not text in UTF-8.") from None
+    return rows, unreadable
+
+
+def _read_row(line: int, record: dict[str, str]) -> Row | Refusal:
+    def refuse(reason: str) -> Refusal:
+        return Refusal(line, record["case"], record["activity"], reason)
+
+    for name in COLUMNS:
+        if not record[name]:
+            return refuse(f"The column {name} is empty.")
+        if "\0" in record[name] or len(record[name]) > 100:
+            return refuse(f"The column {name} is not a word of a log.")
+    if record["activity"] not in _KNOWN:
+        return refuse("There is no such activity.")
+    try:
+        at = dt.datetime.fromisoformat(record["at"])
+    except ValueError:
+        return refuse("The time cannot be read.")
+    if at.tzinfo is None:
+        return refuse("The time says no zone.")
+    return Row(line, record["case"], record["activity"], record["resource"], at.astimezone(dt.UTC))
+
+
+def import_log(
+    *,
+    workspace: Workspace,
+    rows: Iterable[Row],
+    now: dt.datetime,
+    progress: Callable[[int], None] = lambda _rows: None,
+) -> Report:
+    """Tell the rows again in the workspace: case by case, oldest first, each in its own transaction.
+
+    The agents that the resources stand for become members with no password. `progress` is called
+    with the number of rows of each finished case. Raises Conflict when another import runs, and
+    InvalidInput, before anything is written, for a row of the future.
+    """
+    cases: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.at > now:
+            raise InvalidInput(f"Line {row.line} is in the future.")
+        cases.setdefault(row.case, []).append(row)
+    for events in cases.values():
+        events.sort(key=lambda row: (row.at, row.line))
+    report = Report(rows=sum(map(len, cases.values())))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+        if not cursor.fetchone()[0]:
+            raise Conflict("Another import is running; wait until it is done.", code="import_runs")
+        # A crash may lose the last cases: running it again brings them, so nobody has to wait for the disk.
+        cursor.execute("SET synchronous_commit = off")
+        try:
+            _import_cases(workspace, sorted(cases.values(), key=lambda e: (e[0].at, e[0].line)), now, report, progress)
+        finally:
+            cursor.execute("RESET synchronous_commit")
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+    report.refused.sort(key=lambda refusal: refusal.line)
+    return report
+
+
+def _import_cases(
+    workspace: Workspace,
+    cases: list[list[Row]],
+    now: dt.datetime,
+    report: Report,
+    progress: Callable[[int], None],
+) -> None:
+    agents = _Agents(workspace, now)
+    there: dict[str, UUID] = dict(
+        Ticket.objects.for_workspace(workspace).exclude(external_id=None).values_list("external_id", "pk")
+    )
+    newest: dict[UUID, dt.datetime] = dict(
+        Activity.objects.for_workspace(workspace)
+        .filter(ticket__external_id__isnull=False)
+        .values_list("ticket")
+        .annotate(Max("occurred_at"))
+    )
+    new = {_address(events[0].case): events[0].case for events in cases if events[0].case not in there}
+    # All at once: one by one they would take as long as the tickets.
+    Contact.unscoped.bulk_create(
+        [Contact(workspace=workspace, email=address, name=name) for address, name in new.items()],
+        ignore_conflicts=True,
+        batch_size=1000,
+    )
+    for events in cases:
+        ticket_id = there.get(events[0].case)
+        seen = newest.get(ticket_id) if ticket_id else None
+        fresh = [row for row in events if seen is None or row.at > seen]
+        if fresh:
+            # A case that fails as a whole leaves nothing, and counts nothing.
+            refused: list[Refusal] = []
+            staff = {row.resource: agents.of(row.resource) for row in fresh}
+            with transaction.atomic():
+                ticket = None
+                for row in fresh:
+                    try:
+                        if ticket is None and ticket_id:
+                            ticket = base.lock(Ticket(pk=ticket_id, workspace=workspace))
+                        ticket = _tell(workspace, ticket, row, *staff[row.resource])
+                    except DomainError as error:
+                        refused.append(Refusal(row.line, row.case, row.activity, error.detail))
+            report.tickets += ticket_id is None and ticket is not None
+            report.applied += len(fresh) - len(refused)
+            report.refused += refused
+        report.known += len(events) - len(fresh)
+        progress(len(events))
+
+
+class _Agents:
+    """The members that the log's resources stand for, made when they first appear."""
+
+    def __init__(self, workspace: Workspace, now: dt.datetime) -> None:
+        self.workspace, self.now = workspace, now
+        self.known: dict[str, tuple[Membership, Actor]] = {}
+
+    def of(self, resource: str) -> tuple[Membership, Actor]:
+        """The member for this resource, and the same as an actor of the past."""
+        if resource not in self.known:
+            email = _address(resource)
+            user = User.objects.filter(email=email).first() or User.objects.create_user(email, None, name=resource)
+            member, _ = Membership.unscoped.get_or_create(
+                workspace=self.workspace, user=user, defaults={"role": Role.AGENT.value, "created_at": self.now}
+            )
+            member.user = user
+            self.known[resource] = member, replace(base.agent(member), is_replay=True)
+        return self.known[resource]
+
+
+def _tell(workspace: Workspace, ticket: Ticket | None, row: Row, member: Membership, actor: Actor) -> Ticket:
+    """Do what the row says, at its time; gives the ticket as it is then.
+
+    The ticket is locked by this transaction, or was made in it: one lock serves the whole case.
+    Raises DomainError, and then nothing is written.
+    """
+    if ticket is None:
+        if row.activity in (INSERT, ASSESS):
+            return _begin(workspace, row, actor)
+        with transaction.atomic():
+            return _tell(workspace, _begin(workspace, row, actor), row, member, actor)
+    if to := _MOVES.get(row.activity):
+        status.move_locked(ticket, to, actor=actor, now=row.at)
+        return ticket
+    if row.activity == TAKE:
+        if not member.user.is_active or not member.may(Permission.WORK):
+            raise InvalidInput.of("resource", f"{member.user} cannot be given tickets.")
+        waits = ticket.status != Status.OPEN.value
+        if waits:
+            status.move_locked(ticket, Status.OPEN.value, actor=actor, now=row.at)
+        if assignment.assign_locked(ticket, member.user, actor=actor, now=row.at) or waits:
+            return ticket
+    elif row.activity == ASSESS and ticket.priority != _STEPS[-1]:
+        higher = _STEPS[_STEPS.index(ticket.priority) + 1]
+        return editing.update_ticket(ticket=ticket, changes={"priority": higher}, actor=actor, now=row.at)
+    note = conversation.agent_reply(
+        ticket=ticket, author=member, body=row.activity, internal=True, channel="import", actor=actor, now=row.at
+    )
+    noted: Ticket = note.ticket
+    return noted
+
+
+def _address(name: str) -> str:
+    """The address in the import's own domain that stands for a case or a resource."""
+    return f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')[:60] or 'unknown'}@{DOMAIN}"
+
+
+def _begin(workspace: Workspace, row: Row, actor: Actor) -> Ticket:
+    return opening.open_ticket(
+        workspace=workspace,
+        subject=f"Case {row.case.removeprefix('Case')}",
+        description=f"Imported from an event log. It begins with “{row.activity}” by {row.resource}.",
+        requester_email=_address(row.case),
+        requester_name=row.case,
+        priority=_STEPS[1] if row.activity == ASSESS else _STEPS[0],
+        channel="import",
+        actor=actor,
+        external_id=row.case,
+        now=row.at,
+    )
