@@ -6,7 +6,6 @@ import logging
 import secrets
 import zoneinfo
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -179,9 +178,12 @@ def invite_member(
         expires_at=now + dt.timedelta(days=INVITATION_DAYS),
     )
     if not workspace.is_test:
-        context = {"invitation": invitation, "url": invitation_url(token)}
+
+        def send_letter() -> None:
+            _send("invitation", address, {"invitation": invitation, "url": invitation_url(token)})
+
         # Robust: a mail server that is away is in the log, and the invitation can be sent again.
-        transaction.on_commit(partial(_send, "invitation", address, context), robust=True)
+        transaction.on_commit(send_letter, robust=True)
     return invitation, token
 
 
