@@ -132,7 +132,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "csp.context_processors.nonce",
             ],
-            "builtins": ["lucide.templatetags.lucide"],
+            "builtins": ["helpdesk.accounts.templatetags.icons"],
         },
     }
 ]

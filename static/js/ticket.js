@@ -148,6 +148,10 @@ if (composer) {
     const options = () => [...found.querySelectorAll("[data-canned]")];
     const mark = (index) => options().forEach((option, at) => option.toggleAttribute("data-marked", bySlash && at === index));
     const marked = () => Math.max(0, options().findIndex((option) => option.hasAttribute("data-marked")));
+    const slash = (on) => {
+      bySlash = on;
+      menu.toggleAttribute("data-slash", on);
+    };
     const typed = () => SHORTCUT.exec(body.value.slice(0, body.selectionStart));
 
     const insert = (option) => {
@@ -155,7 +159,7 @@ if (composer) {
       const start = match ? body.selectionStart - match[2].length - 1 : body.selectionStart;
       body.setRangeText(option.dataset.text, start, body.selectionEnd, "end");
       menu.open = false;
-      bySlash = false;
+      slash(false);
       body.focus();
       keep();
       fetch(option.dataset.canned, { method: "POST", headers: { "X-CSRFToken": csrf } }).catch(() => {});
@@ -163,7 +167,7 @@ if (composer) {
 
     menu.addEventListener("toggle", () => {
       if (!menu.open) {
-        bySlash = false;
+        slash(false);
         return;
       }
       if (!bySlash) {
@@ -190,7 +194,7 @@ if (composer) {
         if (bySlash) menu.open = false;
         return;
       }
-      bySlash = true;
+      slash(true);
       menu.open = true;
       search.value = match[2];
       load(match[2]);

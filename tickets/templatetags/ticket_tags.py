@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
-import lucide
 from django import template
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
@@ -18,6 +17,7 @@ from django.utils import timezone
 from django.utils.html import conditional_escape, escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from helpdesk.accounts.templatetags.icons import markup
 from helpdesk.accounts.templatetags.people import ago, initials
 from tickets.events import Event
 from tickets.models import Activity, Attachment
@@ -26,10 +26,12 @@ register = template.Library()
 
 
 @register.simple_tag
-@lru_cache(maxsize=256)
 def icon(name: str, size: int = 16) -> SafeString:
-    """An icon of the icon package, as decoration (the words stand beside it); made once per process."""
-    return mark_safe(lucide._render_icon(str(name), size, aria_hidden="true"))  # noqa: S308  the package's own SVG
+    """An icon as decoration: the words stand beside it."""
+    return markup(name, size, _DECORATION)
+
+
+_DECORATION = (("aria_hidden", "true"),)
 
 
 # --- The queue --------------------------------------------------------------------------------
@@ -78,7 +80,7 @@ def _dot(colour: str) -> str:
 @lru_cache(maxsize=512)
 def _assignee(name: str | None) -> str:
     if not name:
-        return f'<span class="assignee" data-nobody><span class="avatar" data-size="small" data-nobody aria-hidden="true">–</span><span>Nobody</span></span>'  # noqa: E501
+        return '<span class="assignee" data-nobody><span class="avatar" data-size="small" data-nobody aria-hidden="true">–</span><span>Nobody</span></span>'  # noqa: E501
     return (
         f'<span class="assignee" title="{escape(name)}"><span class="avatar" data-size="small" aria-hidden="true">'
         f"{escape(initials(name))}</span><span>{escape(name)}</span></span>"
@@ -263,6 +265,16 @@ def _ticket_link(pk: Any, number: Any) -> SafeString:
     if not pk:
         return conditional_escape(number or "a ticket")
     return format_html('<a href="{}">{}</a>', _ticket_address(pk), number)
+
+
+@register.filter
+def plain(value: Any) -> str:
+    """A value of a customer's attributes as people say it: yes and no, lists with commas."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(plain, value))
+    return "–" if value is None else str(value)
 
 
 @register.filter

@@ -42,15 +42,17 @@ def categories(request: WorkspaceRequest) -> HttpResponse:
         .values("key")
         .annotate(n=total(Q()))
     }
-    tree = [
-        {
-            "category": by_id[pk],
-            "depth": min(len(label) - len(label.lstrip("\u2003")), 4),
-            "tickets": counts.get(by_id[pk].pk, 0),
-        }
-        for pk, label in context["choices"].categories
-        if pk in by_id
-    ]
+    tree = []
+    above: list[dict[str, Any]] = []  # the row and those it stands below
+    for pk, label in context["choices"].categories:
+        if pk not in by_id:
+            continue
+        depth = len(label) - len(label.lstrip("\u2003"))
+        row = {"category": by_id[pk], "depth": min(depth, 4), "tickets": 0}
+        above = [*above[:depth], row]
+        for counted in above:  # a list of a category shows the tickets of those below it
+            counted["tickets"] += counts.get(by_id[pk].pk, 0)
+        tree.append(row)
     return render(request, "tickets/categories.html", context | {"tree": tree})
 
 
