@@ -199,7 +199,7 @@ class TicketAdmin(WorkspaceAdmin):
                 changes[f"{name}_id"] = row.pk if row else None
         if changes:
             # The form has already changed its own copy of the row; the service starts from the stored one.
-            stored = Ticket.unscoped.get(pk=obj.pk)
+            stored = Ticket.objects.for_workspace(obj.workspace_id).get(pk=obj.pk)
             editing.update_ticket(ticket=stored, changes=changes, actor=_actor(request), now=timezone.now())
 
     @admin.action(description="Put into the trash", permissions=["work"])
@@ -379,7 +379,7 @@ class CategoryAdmin(WorkspaceAdmin):
         values = form.cleaned_data
         changes = {name: values[name] for name in ("name", "description", "color")}
         changes["parent_id"] = values["parent"].pk if values["parent"] else None
-        stored = Category.unscoped.get(pk=obj.pk) if change else None
+        stored = Category.objects.for_workspace(obj.workspace_id).get(pk=obj.pk) if change else None
         saved = setup.save_category(workspace=obj.workspace, changes=changes, category=stored)
         obj.pk = saved.pk
 
@@ -423,7 +423,7 @@ class CannedResponseAdmin(WorkspaceAdmin):
         values, user = form.cleaned_data, request.user
         changes = {name: values[name] for name in ("title", "shortcut", "content")}
         changes["category_id"] = values["category"].pk if values["category"] else None
-        stored = CannedResponse.unscoped.get(pk=obj.pk) if change else None
+        stored = CannedResponse.objects.for_workspace(obj.workspace_id).get(pk=obj.pk) if change else None
         saved = setup.save_canned_response(
             workspace=obj.workspace,
             changes=changes,

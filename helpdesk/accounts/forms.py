@@ -170,9 +170,7 @@ class TeamForm(forms.Form):
     """A team: its name and who is in it."""
 
     name = forms.CharField(max_length=80)
-    members = forms.ModelMultipleChoiceField(
-        queryset=Membership.unscoped.none(), required=False, widget=forms.CheckboxSelectMultiple
-    )
+    members = forms.ModelMultipleChoiceField(queryset=None, required=False, widget=forms.CheckboxSelectMultiple)
 
     def __init__(self, *args: Any, workspace: Workspace, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

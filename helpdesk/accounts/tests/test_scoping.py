@@ -1,0 +1,105 @@
+"""No query crosses workspaces by accident: `objects` wants a workspace, and `unscoped` is used in few known places."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
+
+from helpdesk.accounts.models import Membership, Team, Workspace, WorkspaceManager, WorkspaceModel, WorkspaceRequired
+from helpdesk.accounts.scoping import current_membership
+from helpdesk.accounts.tests.factories import MembershipFactory, TeamFactory, WorkspaceFactory
+
+# Every file that reads across workspaces, and why it must. Making a row (`unscoped.create(…)`) names its
+# workspace anyway: the column cannot be empty. Reading is what has to be justified here.
+MAY_READ_ACROSS = {
+    "helpdesk/accounts/admin.py": "a superuser's admin; a person's other memberships",
+    "helpdesk/accounts/admin_site.py": "which workspaces a person administers",
+    "helpdesk/accounts/models.py": "defines it",
+    "helpdesk/accounts/scoping.py": "finds the workspace of a request",
+    "helpdesk/accounts/services.py": "an invitation is found by its secret",
+    "helpdesk/accounts/tokens.py": "a token and a key are found by their secret",
+    "helpdesk/api/idempotency.py": "names the workspace itself",
+    "helpdesk/api/people.py": "members of teams that are scoped already",
+    "helpdesk/tasks.py": "forgets old answers of every workspace",
+    "tickets/access.py": "a customer's link is found by its secret",
+    "tickets/api/serializers.py": "subqueries of tickets that are scoped already",
+    "tickets/api/views.py": "a signed download names one file",
+    "tickets/dispatch.py": "sends what any workspace has recorded",
+    "tickets/services/editing.py": "purges the trash of every workspace",
+    "tickets/services/opening.py": "numbers: the row is the workspace's own",
+}
+READS = re.compile(r"\.unscoped\b(?!\.(?:create|bulk_create|get_or_create|update_or_create)\()")
+ROOTS = ("helpdesk", "tickets", "slas", "portal", "analytics")
+
+
+def workspace_models() -> list[Any]:
+    return [model for model in apps.get_models() if hasattr(model, "unscoped")]
+
+
+def sources() -> list[Path]:
+    base = Path(settings.BASE_DIR)
+    found = [path for root in ROOTS for path in (base / root).rglob("*.py")]
+    return [path for path in found if not {"tests", "migrations"} & set(path.relative_to(base).parts)]
+
+
+class TestObjects:
+    @pytest.mark.parametrize("model", workspace_models(), ids=lambda model: model.__name__)
+    @pytest.mark.parametrize("query", ["all", "count", "first", "exists", "get", "filter", "exclude", "create"])
+    def test_without_a_workspace_do_nothing(self, model: Any, query: str) -> None:
+        with pytest.raises(WorkspaceRequired):
+            getattr(model.objects, query)()
+
+    def test_every_row_of_a_workspace_has_it(self) -> None:
+        for model in apps.get_models():
+            if issubclass(model, WorkspaceModel) or any(f.name == "workspace" for f in model._meta.fields):
+                assert isinstance(model.objects, WorkspaceManager), model
+
+    @pytest.mark.django_db
+    def test_give_the_rows_of_one_workspace(self) -> None:
+        here, _ = TeamFactory(), TeamFactory()
+        assert list(Team.objects.for_workspace(here.workspace)) == [here]
+        assert list(Team.objects.for_workspace(here.workspace_id)) == [here]
+
+    def test_an_unsaved_or_missing_workspace_is_none(self) -> None:
+        with pytest.raises(WorkspaceRequired):
+            Team.objects.for_workspace(None)  # type: ignore[arg-type]
+        unsaved = Workspace()
+        unsaved.pk = None  # type: ignore[assignment]
+        with pytest.raises(WorkspaceRequired):
+            Team.objects.for_workspace(unsaved)
+
+
+def test_only_known_files_read_across_workspaces() -> None:
+    base = Path(settings.BASE_DIR)
+    reading = {str(path.relative_to(base)) for path in sources() if READS.search(path.read_text())}
+    assert reading - set(MAY_READ_ACROSS) == set(), "use objects.for_workspace(…), or say here why not"
+    assert set(MAY_READ_ACROSS) - reading == set(), "no longer needed: take it off the list"
+
+
+@pytest.mark.django_db
+class TestTheWorkspaceOfARequest:
+    def session(self, **values: str) -> SessionStore:
+        session = SessionStore()
+        session.update(values)
+        return session
+
+    def test_is_the_one_that_was_chosen(self) -> None:
+        first = MembershipFactory()
+        second = MembershipFactory(user=first.user)
+        assert current_membership(first.user, self.session()) == first
+        assert current_membership(first.user, self.session(workspace_id=str(second.workspace_id))) == second
+
+    def test_is_never_a_foreign_one_or_one_that_was_left(self) -> None:
+        mine = MembershipFactory()
+        left = MembershipFactory(user=mine.user, is_active=False)
+        for workspace_id in (WorkspaceFactory().pk, left.workspace_id, "nonsense"):
+            assert current_membership(mine.user, self.session(workspace_id=str(workspace_id))) == mine
+
+    def test_is_none_for_somebody_who_belongs_nowhere(self) -> None:
+        left = MembershipFactory(is_active=False)
+        assert current_membership(left.user, self.session()) is None
+        assert Membership.unscoped.count() == 1
