@@ -170,3 +170,58 @@ def _empty_valkey() -> Iterator[None]:
 def now() -> datetime:
     """A Wednesday morning: the fixed time that tests pass into services."""
     return datetime(2025, 3, 12, 10, 0, tzinfo=UTC)
+
+
+# --- The browser (make test-browser) ----------------------------------------------------------
+
+CHROMIUM = "/usr/bin/chromium"
+CHROMIUM_ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The system's Chromium, driven by Playwright."""
+    from playwright.sync_api import sync_playwright
+
+    # Playwright runs an event loop in this thread, which Django takes for asynchronous code.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
+        yield browser
+        browser.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def open_browser(chromium: Any) -> Iterator[Any]:
+    """A function that opens a window of its own (`width`, `height`, `dark`) for one more person.
+
+    Fails the test when a page wrote an error to the console: a refused script or style, too.
+    """
+    contexts: list[Any] = []
+    complaints: list[str] = []
+
+    def open_page(width: int = 1440, height: int = 900, dark: bool = False) -> Any:
+        context = chromium.new_context(
+            viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", locale="en-GB"
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    # A refused form or a missing page is said by the browser as well; only the tests know whether it should be.
+    assert [text for text in complaints if "Failed to load resource" not in text] == []

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
@@ -85,7 +86,7 @@ PAGES = [
     *rows("GET POST", "accounts:team", "admin", "team"),
     *rows("POST", "accounts:team-delete", "admin", "team"),
     # Console
-    *rows("GET", "tickets:all", SIGNED_IN),
+    *rows("GET", "tickets:all", ANYBODY),  # leads to the queue, which asks
     *rows("GET", "tickets:queue", SIGNED_IN, "", "all"),
     *rows("POST", "tickets:view-save", SIGNED_IN, "", "all", name="Mine"),
     *rows("POST", "tickets:view-delete", SIGNED_IN, "own_view"),
@@ -99,24 +100,24 @@ PAGES = [
     *rows("POST", "tickets:comment-delete", SIGNED_IN, "own_comment"),
     *rows("GET POST", "tickets:comment-split", "agent", "comment", subject="x"),
     *rows("GET", "tickets:ticket", SIGNED_IN, "ticket"),
-    *rows("POST", "tickets:reply", SIGNED_IN, "ticket", body="x", kind="note"),
+    *rows("POST", "tickets:reply", SIGNED_IN, "ticket", body="x", internal="1"),
     *rows("POST", "tickets:assign", "agent", "ticket"),
     *rows("POST", "tickets:unassign", "agent", "ticket"),
     *rows("POST", "tickets:assign-to-me", "agent", "ticket"),
-    *rows("POST", "tickets:status", "agent", "ticket", status="pending"),
+    *rows("POST", "tickets:status", "agent", "ticket", to="pending"),
     *rows("POST", "tickets:update", "agent", "ticket", priority="low"),
     *rows("POST", "tickets:merge", "agent", "ticket"),
     *rows("POST", "tickets:unmerge", "agent", "ticket"),
     *rows("POST", "tickets:link", "agent", "ticket"),
     *rows("POST", "tickets:watch", SIGNED_IN, "ticket"),
     *rows("POST", "tickets:ticket-trash", "agent", "ticket"),
-    *rows("GET", "tickets:canned-search", SIGNED_IN),
-    *rows("POST", "tickets:canned-use", SIGNED_IN, "canned"),
+    *rows("GET", "tickets:canned-search", "agent"),
+    *rows("POST", "tickets:canned-use", "agent", "canned"),
     *rows("GET", "tickets:settings-categories", "admin"),
     *rows("GET POST", "tickets:category-new", "admin"),
     *rows("GET POST", "tickets:category-edit", "admin", "category"),
     *rows("POST", "tickets:category-delete", "admin", "category"),
-    *rows("GET", "tickets:settings-canned-responses", "agent"),
+    *rows("GET", "tickets:settings-canned-responses", SIGNED_IN),
     *rows("GET POST", "tickets:canned-response-new", "agent"),
     *rows("GET POST", "tickets:canned-response-edit", "admin", "canned"),
     *rows("POST", "tickets:canned-response-delete", "admin", "canned"),
@@ -141,18 +142,21 @@ API = [
     *rows("PUT PATCH DELETE", "tickets_api:ticket", "agent", "ticket"),
     *[
         row
-        for action in ("resolve", "close", "reopen", "assign", "unassign", "merge", "unmerge", "split")
+        for action in ("resolve", "close", "reopen", "unassign", "unmerge")
         for row in rows("POST", f"tickets_api:{action}", "agent", "ticket")
     ],
+    *rows("POST", "tickets_api:assign", "agent", "ticket", assignee_id="$agent_user"),
+    *rows("POST", "tickets_api:merge", "agent", "ticket", target_id="$other_ticket"),
+    *rows("POST", "tickets_api:split", "agent", "ticket", comment_id="$comment", subject="x"),
     *rows("GET", "tickets_api:links", SIGNED_IN, "ticket"),
-    *rows("POST", "tickets_api:links", "agent", "ticket"),
+    *rows("POST", "tickets_api:links", "agent", "ticket", other_id="$other_ticket", kind="related"),
     *rows("POST DELETE", "tickets_api:watch", SIGNED_IN, "ticket"),
     *rows("POST", "tickets_api:restore", "admin", "trashed"),
     *rows("GET", "tickets_api:activities", SIGNED_IN, "ticket"),
     *rows("GET POST", "tickets_api:comments", SIGNED_IN, "ticket", body="x", is_internal=True),
     *rows("PUT PATCH", "tickets_api:comment", SIGNED_IN, "own_comment", body="x"),
     *rows("DELETE", "tickets_api:comment", SIGNED_IN, "own_comment"),
-    *rows("GET POST", "tickets_api:attachments", SIGNED_IN, "ticket"),
+    *rows("GET POST", "tickets_api:attachments", SIGNED_IN, "ticket", file="$upload"),
     *rows("GET", "tickets_api:categories", SIGNED_IN),
     *rows("POST", "tickets_api:categories", "admin"),
     *rows("GET", "tickets_api:category", SIGNED_IN, "category"),
@@ -182,7 +186,9 @@ class World:
         ticket = make_ticket(self.workspace)
         trashed = make_ticket(self.workspace)
         editing.trash(ticket=trashed, actor=actor, now=NOW)
-        attachment = Attachment(workspace=self.workspace, ticket=ticket, name="a.txt", size=1, content_type="text/plain")
+        attachment = Attachment(
+            workspace=self.workspace, ticket=ticket, name="a.txt", size=1, content_type="text/plain"
+        )
         attachment.file = ContentFile(b"x", "a.txt")
         attachment.save()
         invitation, _ = accounts.invite_member(
@@ -210,7 +216,15 @@ class World:
             "own_key": key.pk,
             "own_view": setup.save_view(workspace=self.workspace, owner=me.user, name="v", query="", now=NOW).pk,
             "slug": self.workspace.slug,
+            "agent_user": agent.user_id,
+            "other_ticket": make_ticket(self.workspace).pk,
         }
+
+    def filled(self, value: Any) -> Any:
+        """`$name` in a row's body stands for a thing of this world."""
+        if value == "$upload":
+            return SimpleUploadedFile("a.txt", b"words")
+        return str(self.things[value[1:]]) if isinstance(value, str) and value.startswith("$") else value
 
 
 def call(row: Row, world: World, member: Any, replace: Any = None) -> int:
@@ -222,17 +236,21 @@ def call(row: Row, world: World, member: Any, replace: Any = None) -> int:
     url = reverse(row.name, args=[*args, *row.extra])
     client = Client()
     headers = {}
-    kwargs: dict[str, Any] = {"data": row.body if row.method != "GET" else {}}
+    body = {name: world.filled(value) for name, value in row.body.items()}
+    kwargs: dict[str, Any] = {"data": body}
     if row.is_api:
-        kwargs["content_type"] = "application/json"
+        if "$upload" not in row.body.values():
+            kwargs["content_type"] = "application/json"
         if member:
             headers["Authorization"] = f"Bearer {tokens.issue(membership=member, now=timezone.now()).access}"
     elif member:
         client.force_login(member.user)
     with transaction.atomic():
-        response = client.generic(row.method, url, headers=headers) if row.method == "GET" else getattr(
-            client, row.method.lower()
-        )(url, headers=headers, **kwargs)
+        response = (
+            client.generic(row.method, url, headers=headers)
+            if row.method == "GET"
+            else getattr(client, row.method.lower())(url, headers=headers, **kwargs)
+        )
         transaction.set_rollback(True)
     if response.status_code == 302 and "/sign-in" in response["Location"]:
         return 401

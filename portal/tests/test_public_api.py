@@ -139,7 +139,7 @@ class TestSubmit:
     def test_tells_nobody_the_name_that_is_stored_and_does_not_change_it(
         self, client: Client, workspace: Workspace
     ) -> None:
-        owner = ContactFactory(workspace=workspace, email="customer@customers.example", name="Jane Q. Secretname")
+        owner: Any = ContactFactory(workspace=workspace, email="customer@customers.example", name="Jane Q. Secretname")
         unnamed = post(client, TICKETS, body_for(workspace, requester_name=""))
         assert "Secretname" not in unnamed.text
         token, pk = unnamed.json()["accessToken"], unnamed.json()["ticket"]["id"]

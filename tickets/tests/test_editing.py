@@ -93,9 +93,7 @@ class TestAssignment:
     def test_the_history_of_assignments_has_no_gap(self, workspace, ticket, maria):
         sam = make_agent(workspace)
         for hour, member in ((1, maria), (2, sam)):
-            assignment.assign(
-                ticket=ticket, assignee_id=member.user_id, actor=base.agent(maria), now=NOW + hour * HOUR
-            )
+            assignment.assign(ticket=ticket, assignee_id=member.user_id, actor=base.agent(maria), now=NOW + hour * HOUR)
         assignment.unassign(ticket=ticket, actor=base.agent(maria), now=NOW + 3 * HOUR)
         spans = Assignment.unscoped.filter(ticket=ticket).order_by("assigned_at")
         assert [(s.assignee_id, s.assigned_at, s.ended_at) for s in spans] == [
@@ -190,9 +188,7 @@ class TestTrash:
             editing.restore(workspace_id=workspace.pk, ticket_id=ticket.pk, actor=base.agent(maria), now=NOW)
         editing.trash(ticket=ticket, actor=base.agent(maria), now=NOW)
         with pytest.raises(NotFound):
-            editing.restore(
-                workspace_id=WorkspaceFactory().pk, ticket_id=ticket.pk, actor=base.agent(maria), now=NOW
-            )
+            editing.restore(workspace_id=WorkspaceFactory().pk, ticket_id=ticket.pk, actor=base.agent(maria), now=NOW)
 
     def test_it_is_purged_with_everything_after_thirty_days(self, workspace, ticket, maria):
         make_reply(ticket, maria)

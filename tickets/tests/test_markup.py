@@ -22,7 +22,9 @@ ATTACKS = [
     "<math><mtext></mtext><mglyph><style><!--</style><img title='--&gt;&lt;img src=1 onerror=alert(1)&gt;'>",
     "```\n</code><script>alert(1)</script>\n```",
 ]
-FORBIDDEN = re.compile(r"<(script|img|iframe|svg|style|object|form|math)|\son\w+\s*=[^<]*>|<a[^>]*href=\"(javascript|data):", re.I)
+FORBIDDEN = re.compile(
+    r"<(script|img|iframe|svg|style|object|form|math)|\son\w+\s*=[^<]*>|<a[^>]*href=\"(javascript|data):", re.I
+)
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -52,7 +54,9 @@ def test_deep_nesting_ends():
 
 class TestVariables:
     def test_known_names_are_filled_literally_and_once(self):
-        assert fill("Hi {{customer_name}}", {"customer_name": "{{agent_name}}", "agent_name": "x"}) == "Hi {{agent_name}}"
+        assert (
+            fill("Hi {{customer_name}}", {"customer_name": "{{agent_name}}", "agent_name": "x"}) == "Hi {{agent_name}}"
+        )
 
     def test_unknown_names_and_template_tags_stay_as_they_are(self):
         text = "{% load x %} {{ settings.SECRET_KEY }} {{unknown}}"

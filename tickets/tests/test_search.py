@@ -49,7 +49,9 @@ def test_a_ticket_is_found(workspace, text):
     assert ticket in found(workspace, text)
 
 
-@pytest.mark.parametrize("text", ["elephant", "99", '"invoice wrong"', "invoice -wrong", "the", "!!", "'", "a:*b & |", "\\"])
+@pytest.mark.parametrize(
+    "text", ["elephant", "99", '"invoice wrong"', "invoice -wrong", "the", "!!", "'", "a:*b & |", "\\"]
+)
 def test_what_does_not_match_finds_nothing_and_never_fails(workspace, text):
     make_ticket(workspace, subject="Wrong invoice", description="No")
     assert found(workspace, text) == []

@@ -113,7 +113,9 @@ class TestCannedResponses:
     def test_the_variables_are_filled_in(self, workspace):
         ticket = make_ticket(workspace)
         filled = setup.fill_canned_response(
-            content="Hi {{customer_name}}, {{agent_name}} works on {{ticket_number}}.", ticket=ticket, agent_name="Maria"
+            content="Hi {{customer_name}}, {{agent_name}} works on {{ticket_number}}.",
+            ticket=ticket,
+            agent_name="Maria",
         )
         assert filled == "Hi Jane Smith, Maria works on #1001."
 

@@ -127,5 +127,7 @@ def test_inside_subscribers_run_in_the_transaction_of_the_change(ticket, monkeyp
 
 def test_the_map_of_events_and_subscribers():
     """Who hears what; a new subscriber is written down here."""
-    assert {event: [handler.__qualname__ for handler in handlers] for event, handlers in subscriptions.inside.items()} == {}
+    assert {
+        event: [handler.__qualname__ for handler in handlers] for event, handlers in subscriptions.inside.items()
+    } == {}
     assert subscriptions.after == {}
