@@ -35,7 +35,7 @@ class SignInInput(StrictSerializer):
 class RefreshInput(StrictSerializer):
     """A refresh token."""
 
-    refresh = serializers.CharField(max_length=4000)
+    refresh = serializers.CharField(max_length=4000, trim_whitespace=False)
 
 
 # --- What goes out ----------------------------------------------------------------------------
@@ -133,7 +133,9 @@ class SignIn(PublicApiView):
     throttle_classes = (SignInThrottle,)
     problems = {"POST": (401, 403, 404)}
 
-    @extend_schema(operation_id="sign_in", tags=["auth"], request=SignInInput, responses={200: SignedIn})
+    @extend_schema(
+        operation_id="sign_in", summary="Sign in", tags=["auth"], request=SignInInput, responses={200: SignedIn}
+    )
     def post(self, request: Request) -> Response:
         """Sign in: an access token for 15 minutes and a refresh token for 14 days."""
         given = self.read(SignInInput)
@@ -154,7 +156,13 @@ class RefreshTokens(PublicApiView):
     throttle_classes = (SignInThrottle,)
     problems = {"POST": (401,)}
 
-    @extend_schema(operation_id="refresh_tokens", tags=["auth"], request=RefreshInput, responses={200: SignedIn})
+    @extend_schema(
+        operation_id="refresh_tokens",
+        summary="Refresh the tokens",
+        tags=["auth"],
+        request=RefreshInput,
+        responses={200: SignedIn},
+    )
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for a new pair; each works once."""
         return _pair(tokens.refresh(token=self.read(RefreshInput)["refresh"], now=self.now))
@@ -165,7 +173,9 @@ class RevokeToken(PublicApiView):
 
     throttle_classes = (SignInThrottle,)
 
-    @extend_schema(operation_id="revoke_token", tags=["auth"], request=RefreshInput, responses={204: None})
+    @extend_schema(
+        operation_id="revoke_token", summary="Sign out", tags=["auth"], request=RefreshInput, responses={204: None}
+    )
     def post(self, request: Request) -> Response:
         """Sign out: end a refresh token. One that is dead already is no error."""
         tokens.revoke(token=self.read(RefreshInput)["refresh"])
@@ -175,7 +185,9 @@ class RevokeToken(PublicApiView):
 class MeView(ApiView):
     """Who the token or key acts for."""
 
-    @extend_schema(operation_id="me", tags=["people"], responses={200: Me})
+    parameters = ()
+
+    @extend_schema(operation_id="me", summary="Who am I", tags=["people"], responses={200: Me})
     def get(self, request: Request) -> Response:
         """The person and the workspace that this token or key acts for."""
         return Response(me_json(self.membership))
@@ -185,9 +197,11 @@ class Users(ApiView):
     """The members of the workspace."""
 
     permissions = {"GET": Permission.READ}
+    parameters = ("page", "limit")
 
     @extend_schema(
         operation_id="list_users",
+        summary="List the members",
         tags=["people"],
         parameters=PAGE_PARAMETERS,
         responses={200: envelope_of("users", Member)},
@@ -202,9 +216,11 @@ class Teams(ApiView):
     """The teams of the workspace."""
 
     permissions = {"GET": Permission.READ}
+    parameters = ("page", "limit")
 
     @extend_schema(
         operation_id="list_teams",
+        summary="List the teams",
         tags=["people"],
         parameters=PAGE_PARAMETERS,
         responses={200: envelope_of("teams", TeamOutput)},
@@ -220,9 +236,11 @@ class Contacts(ApiView):
     """The customers of the workspace."""
 
     permissions = {"GET": Permission.READ}
+    parameters = ("page", "limit", "search")
 
     @extend_schema(
         operation_id="list_contacts",
+        summary="List the customers",
         tags=["people"],
         parameters=[
             *PAGE_PARAMETERS,

@@ -188,18 +188,20 @@ def document(kind: str) -> bytes:
 class Schema(PublicApiView):
     """The OpenAPI document of this API."""
 
+    parameters = ("format",)
     throttle_classes = (CallerThrottle,)
 
     @extend_schema(
         operation_id="schema",
+        summary="This document",
         tags=["schema"],
         parameters=[OpenApiParameter("format", str, enum=list(TYPES), description="JSON unless told otherwise.")],
-        responses={(200, "application/json"): OpenApiTypes.OBJECT, (200, "application/yaml"): OpenApiTypes.STR},
+        responses={(200, "application/json"): OpenApiTypes.OBJECT, (200, "application/yaml"): OpenApiTypes.OBJECT},
     )
     def get(self, request: Request) -> HttpResponse:
         """The OpenAPI 3.1 document, as JSON or YAML."""
         accepted = request.META.get("HTTP_ACCEPT", "")
-        kind = request.query_params.get("format") or ("yaml" if "yaml" in accepted else "json")
+        kind = request.query_params.get("format", "yaml" if "yaml" in accepted else "json")
         if kind not in TYPES:
             raise ValidationError({"format": [f"Give one of {', '.join(TYPES)}."]})
         return HttpResponse(

@@ -15,7 +15,7 @@ class Categories(ApiView):
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -116,10 +116,18 @@ class ApiView(APIView):
     """
 
     permissions: Mapping[str, Any] = {}
+    # The query parameters there are; another is refused by name. None takes any.
+    parameters: Collection[str] | None = None
     # Statuses that the OpenAPI document cannot know by itself, by method: {"PUT": (409, 412)}.
     problems: Mapping[str, Sequence[int]] = {}
     content_negotiation_class = AlwaysJSON
     metadata_class = None
+
+    def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if self.parameters is not None and (unknown := set(request.query_params) - set(self.parameters)):
+            # A misspelt filter that is ignored would answer with everything.
+            raise ValidationError({name: ["There is no such parameter."] for name in sorted(unknown)})
 
     @property
     def caller(self) -> Caller:

@@ -196,6 +196,12 @@ class TestPages:
         assert answer.data["pagination"] == {"page": 1, "limit": 2, "total": 40, "totalPages": 20}
 
 
+class TestParameters:
+    @pytest.mark.parametrize("path", READS)
+    def test_an_unknown_one_is_refused_by_name(self, api, path):
+        assert_refused(api.get(f"/api/{path}?serach=jane&x=1"), 400, "invalid", "serach", "x")
+
+
 class TestUnknownAddresses:
     @pytest.mark.parametrize("path", ["/api/nothing", "/api", "/api/", "/api/me/more", "/api/users/5"])
     def test_they_are_404_problems(self, api, path):
