@@ -48,17 +48,17 @@ class HelpdeskAdminSite(admin.AdminSite):
             raise PermissionDenied("Only admins and owners of a workspace may see this.")
         return redirect_to_login(request.GET.get("next") or str(reverse_lazy("admin:index")))
 
-    def logout(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """Ends the session, as in the console."""
-        answer: Any = LogoutView.as_view(next_page=reverse_lazy("accounts:signed-out"))(request)
-        return answer
+        return LogoutView.as_view(next_page=reverse_lazy("accounts:signed-out"))(request)
 
 
 def administered(request: HttpRequest) -> list[UUID]:
     """The ids of the workspaces that the person is an admin or owner of; looked up once per request."""
     holder: Any = request
     if not hasattr(holder, "_administered"):
-        rows = Membership.unscoped.filter(user_id=request.user.pk, is_active=True, role__in=_MANAGERS)
+        user: Any = request.user
+        rows = Membership.unscoped.filter(user=user, is_active=True, role__in=_MANAGERS)
         holder._administered = list(rows.values_list("workspace_id", flat=True))
     ids: list[UUID] = holder._administered
     return ids
@@ -86,7 +86,7 @@ def within(request: HttpRequest, queryset: Any) -> Any:
 class ScopedRelatedFilter(admin.RelatedFieldListFilter):
     """A filter whose choices are those that the person may see."""
 
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[Any]:
         rows = within(request, field.related_model._default_manager.all())
         return [(str(row.pk), str(row)) for row in rows.order_by("name")[:200]]
 
@@ -143,14 +143,14 @@ class WorkspaceAdmin(admin.ModelAdmin):
     A foreign row answers 404. What a service refuses is shown as a message, and nothing is written.
     """
 
-    form = WorkspaceForm
+    form: Any = WorkspaceForm
     may_add = may_change = may_delete = True
     big = False  # many rows: counted only so far, and never offered as a list of choices
     show_full_result_count = False
     list_per_page = 50
     list_max_show_all = 200
     view_on_site = False
-    ordering: Any = ["-pk"]
+    ordering = ["-pk"]
 
     # --- Which rows ---
 

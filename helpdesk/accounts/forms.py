@@ -85,7 +85,7 @@ class ApiKeyForm(forms.Form):
     expires_in = forms.TypedChoiceField(
         label="Works for",
         coerce=int,
-        empty_value=0,
+        empty_value=None,
         required=False,
         initial="90",
         choices=[("30", "30 days"), ("90", "90 days"), ("365", "A year"), ("", "Until it is revoked")],
@@ -170,7 +170,7 @@ class TeamForm(forms.Form):
     """A team: its name and who is in it."""
 
     name = forms.CharField(max_length=80)
-    members = forms.ModelMultipleChoiceField(queryset=None, required=False, widget=forms.CheckboxSelectMultiple)
+    members: Any = forms.ModelMultipleChoiceField(queryset=None, required=False, widget=forms.CheckboxSelectMultiple)
 
     def __init__(self, *args: Any, workspace: Workspace, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

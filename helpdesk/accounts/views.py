@@ -3,7 +3,7 @@
 import datetime as dt
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from axes.utils import reset as forget_failures
@@ -92,7 +92,7 @@ class SignIn(auth_views.LoginView):
 class SignOut(auth_views.LogoutView):
     """A POST ends the session."""
 
-    next_page = reverse_lazy("accounts:signed-out")
+    next_page: Any = reverse_lazy("accounts:signed-out")
 
 
 @require_GET
@@ -186,7 +186,7 @@ def invitation_accept(request: HttpRequest) -> HttpResponse:
                 known = authenticate(request, username=found.email, password=password)
                 if known is None:
                     raise InvalidInput.of("password", "This is not the password of the account with this address.")
-                signed_in = cast(User, known)
+                signed_in = known
             member = services.accept_invitation(
                 token=token, name=form.cleaned_data.get("name", ""), password=password, now=now, signed_in=signed_in
             )
@@ -402,9 +402,7 @@ def member_role(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
 def member_deactivate(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
     """End a member's part in the workspace."""
     try:
-        member = services.deactivate_member(
-            membership=_member(request, pk), by=request.membership, now=timezone.now()
-        )
+        member = services.deactivate_member(membership=_member(request, pk), by=request.membership, now=timezone.now())
         messages.success(request, f"{member.user} is deactivated.")
     except DomainError as error:
         _says_no(request, error)
@@ -416,9 +414,7 @@ def member_deactivate(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
 def member_reactivate(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
     """Let a deactivated member back in."""
     try:
-        member = services.reactivate_member(
-            membership=_member(request, pk), by=request.membership, now=timezone.now()
-        )
+        member = services.reactivate_member(membership=_member(request, pk), by=request.membership, now=timezone.now())
         messages.success(request, f"{member.user} can work here again.")
     except DomainError as error:
         _says_no(request, error)

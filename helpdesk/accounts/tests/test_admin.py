@@ -142,10 +142,16 @@ class TestPeople:
 
     def test_a_superuser_makes_people_workspaces_and_owners(self, as_root: Client) -> None:
         password = "staple tiger window"
-        form = {"email": "New@Example.com", "name": "New", "password1": password, "password2": password}
-        as_root.post(reverse("admin:accounts_user_add"), INLINE | form | {"usable_password": "true"})
+        person = {"email": "New@Example.com", "name": "New", "password1": password, "password2": password}
+        as_root.post(reverse("admin:accounts_user_add"), INLINE | person | {"usable_password": "true"})
         user = User.objects.get(email="new@example.com")
-        form = {"name": "Acme", "slug": "acme", "timezone": "UTC", "auto_close_days": 4, "reopen_window_days": 14}
+        form: dict[str, Any] = {
+            "name": "Acme",
+            "slug": "acme",
+            "timezone": "UTC",
+            "auto_close_days": 4,
+            "reopen_window_days": 14,
+        }
         as_root.post(reverse("admin:accounts_workspace_add"), form)
         workspace = Workspace.objects.get(slug="acme")
         form = {"workspace": workspace.pk, "user": user.pk, "role": "owner", "is_active": "on"}

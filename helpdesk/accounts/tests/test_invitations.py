@@ -187,7 +187,7 @@ class TestJoining:
         assert client.post("/invitations/join", {"name": "x", "password": NEW_PASSWORD}).status_code == 404
 
     def test_somebody_with_an_account_proves_it_and_keeps_it(self, client: Client, admin: Membership) -> None:
-        nina = UserFactory(email=EMAIL, name="Nina Nowak")
+        nina: Any = UserFactory(email=EMAIL, name="Nina Nowak")
         _, token = invite(admin)
         page = self.follow(client, token).content.decode()
         assert 'name="name"' not in page
@@ -230,9 +230,7 @@ class TestJoining:
         nina = UserFactory(email=EMAIL, is_active=False)
         _, token = invite(admin)
         with pytest.raises(NotFound):
-            services.accept_invitation(
-                token=token, name="", password=PASSWORD, now=timezone.now(), signed_in=nina
-            )
+            services.accept_invitation(token=token, name="", password=PASSWORD, now=timezone.now(), signed_in=nina)
         assert not Membership.unscoped.filter(user=nina).exists()
 
 

@@ -111,9 +111,7 @@ class TestApiKeys:
         assert not ApiKey.unscoped.exists()
 
     def make(self, member: Membership) -> ApiKey:
-        return tokens.make_api_key(
-            membership=member, name="k", scopes=["read"], expires_at=None, now=timezone.now()
-        )[0]
+        return tokens.make_api_key(membership=member, name="k", scopes=["read"], expires_at=None, now=timezone.now())[0]
 
     def test_ones_own_key_is_revoked(self, console: Client, maria: Membership) -> None:
         key = self.make(maria)
