@@ -100,7 +100,7 @@ class NewTicketForm(DomainForm):
         max_length=4000,
         help_text="E-mail addresses of others who take part, separated by commas.",
     )
-    files = FilesField(required=False)
+    files = FilesField(required=False)  # type: ignore[assignment]  # a field, not the form's uploads
 
 
 class ReplyForm(DomainForm):
@@ -110,12 +110,16 @@ class ReplyForm(DomainForm):
     internal = forms.TypedChoiceField(
         choices=[("0", "Reply"), ("1", "Internal note")],
         coerce=lambda value: value == "1",
-        empty_value=False,
+        empty_value=False,  # type: ignore[arg-type]  # it is what cleans to, of any type
         required=False,
     )
     then = forms.ChoiceField(choices=[("", "As it is"), *STATUSES], required=False)
-    seen_until = forms.DateTimeField(required=False, input_formats=["%Y-%m-%dT%H:%M:%S.%f%z", "%Y-%m-%dT%H:%M:%S%z"])
-    files = FilesField(required=False)
+    seen_until = forms.DateTimeField(
+        required=False,
+        widget=forms.HiddenInput,
+        input_formats=["%Y-%m-%dT%H:%M:%S.%f%z", "%Y-%m-%dT%H:%M:%S%z"],
+    )
+    files = FilesField(required=False)  # type: ignore[assignment]  # a field, not the form's uploads
 
 
 class AssignForm(DomainForm):

@@ -195,7 +195,7 @@ def _change(change: dict[str, Any]) -> SafeString:
         return _list_change(field, before or [], after or [])
     name = _FIELDS.get(field, field.replace("_", " "))
     if field == "description":
-        return format_html("changed the description")
+        return SafeString("changed the description")
     if field in ("status", "priority"):
         before, after = str(before or "").capitalize(), str(after or "").capitalize()
     if not after:
@@ -214,14 +214,14 @@ def in_words(activity: Activity) -> SafeString:
     if event is Event.ASSIGNED:
         name = changes[0].get("to") if changes else ""
         if activity.actor_user_id and str(activity.actor_user_id) == str(data.get("assignee_id")):
-            return format_html("took this ticket")
+            return SafeString("took this ticket")
         return format_html("assigned this ticket to {}", _bold(name))
     if event is Event.UNASSIGNED:
         return format_html("took this ticket from {}", _bold(changes[0].get("from") if changes else ""))
     if event is Event.ATTACHMENT_ADDED:
         return format_html("added the file {}", _bold(data.get("name", "")))
     if event is Event.COMMENT_ADDED:
-        return format_html("left an internal note") if data.get("is_internal") else format_html("wrote a message")
+        return SafeString("left an internal note") if data.get("is_internal") else SafeString("wrote a message")
     if event in (Event.MERGED, Event.UNMERGED):
         return _merge_words(event, activity, data)
     if event is Event.SPLIT:

@@ -1,7 +1,6 @@
 """A ticket's page: reading, replying, changing, merging; opening a ticket."""
 
 import datetime as dt
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -35,11 +34,10 @@ def ticket(maria: Membership) -> Ticket:
 
 
 @pytest.fixture(autouse=True)
-def _files_of_their_own(settings: Any, tmp_path: Path) -> Iterator[None]:
+def _files_of_their_own(settings: Any, tmp_path: Path) -> None:
     settings.STORAGES = settings.STORAGES | {
         "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}}
     }
-    yield
 
 
 def signed_in(member: Membership) -> Client:
@@ -365,7 +363,7 @@ class TestProperties:
         ):
             assert post(maria, "update", ticket, data).status_code == 302
         ticket.refresh_from_db()
-        assert (ticket.category, ticket.team, ticket.subject) == (category, team, "A better subject")
+        assert (ticket.category_id, ticket.team_id, ticket.subject) == (category.pk, team.pk, "A better subject")
         assert sorted(ticket.tags.values_list("name", flat=True)) == ["refund", "vip"]
         assert ticket.participants.count() == 2
         post(maria, "update", ticket, {"category_id": "", "tags": ""})

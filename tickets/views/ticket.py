@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django import forms
@@ -615,7 +615,7 @@ def delete_comment(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
 
 @require_safe
 @member_required(Permission.READ)
-def attachment(request: WorkspaceRequest, pk: UUID) -> HttpResponse | FileResponse:
+def attachment(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
     """A file of a ticket; always as a download, never shown inside our pages."""
     file: Attachment | None = (
         Attachment.objects.for_workspace(request.workspace).filter(pk=pk, ticket__trashed_at=None).first()
@@ -626,10 +626,10 @@ def attachment(request: WorkspaceRequest, pk: UUID) -> HttpResponse | FileRespon
         content = file.file.open("rb")
     except OSError as error:
         raise Http404("The file is no longer kept.") from error
-    answer = FileResponse(content, as_attachment=True, filename=file.name, content_type=file.content_type)
+    answer: Any = FileResponse(content, as_attachment=True, filename=file.name, content_type=file.content_type)
     answer["Cache-Control"] = "private, no-store"
     answer["Content-Security-Policy"] = "sandbox; default-src 'none'"
-    return answer
+    return cast(HttpResponse, answer)
 
 
 # --- Opening a ticket -------------------------------------------------------------------------
