@@ -44,6 +44,14 @@ class BodyTooBig(exceptions.APIException):
     default_detail = TOO_BIG
 
 
+class LengthRequired(exceptions.APIException):
+    """The body came in chunks, without a `Content-Length` (HTTP 411)."""
+
+    status_code = 411
+    default_code = "length_required"
+    default_detail = "Send the length of the body in Content-Length."
+
+
 def problem_body(
     status: int, detail: str, *, code: str, errors: Mapping[str, list[str]] | None = None
 ) -> dict[str, Any]:

@@ -50,6 +50,7 @@ PROBLEMS = {
     404: "There is no such thing in this workspace, or no such page.",
     405: "Not with this method.",
     409: "The state of the thing does not permit this now.",
+    411: "The body came without a `Content-Length`.",
     412: "Somebody changed it since it was read (`If-Match`).",
     413: "The body is too big.",
     415: "The body is not of a type that this endpoint reads.",
@@ -154,7 +155,7 @@ class Operation(AutoSchema):
         if "{" in self.path or "page" in names or ("requestBody" in operation and self.view.authentication_classes):
             statuses.add(404)
         if self.method in ("POST", "PUT", "PATCH", "DELETE"):
-            statuses |= {413, 415}
+            statuses |= {411, 413, 415}
         if "If-Match" in names:
             statuses.add(412)
         if self._is_idempotent():

@@ -33,6 +33,7 @@ from rest_framework.views import APIView
 from helpdesk.accounts.models import Membership, Workspace
 from helpdesk.api import pagination
 from helpdesk.api.authentication import Caller
+from helpdesk.api.errors import LengthRequired
 from helpdesk.api.throttles import PublicThrottle
 
 # --- Checking it ------------------------------------------------------------------------------
@@ -125,6 +126,11 @@ class ApiView(APIView):
 
     def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower() and not request.META.get(
+            "CONTENT_LENGTH"
+        ):
+            # Django reads no body without a length; "this field is required" would puzzle the caller.
+            raise LengthRequired
         if self.parameters is not None and (unknown := set(request.query_params) - set(self.parameters)):
             # A misspelt filter that is ignored would answer with everything.
             raise ValidationError({name: ["There is no such parameter."] for name in sorted(unknown)})

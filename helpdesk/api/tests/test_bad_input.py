@@ -101,6 +101,10 @@ class TestBodies:
     def test_another_type_is_415(self, api, content_type):
         assert_refused(post(api, b"<a/>", content_type=content_type), 415, "unsupported_media_type")
 
+    def test_a_body_without_a_length_is_411(self, api):
+        answer = api.post("/api/test/teams", HTTP_TRANSFER_ENCODING="chunked")
+        assert_refused(answer, 411, "length_required")
+
     def test_an_empty_body_misses_its_fields(self, api):
         assert_refused(post(api, b""), 400, "invalid", "name")
 
