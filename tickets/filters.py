@@ -170,6 +170,9 @@ def _filter(field: type[forms.Field], method: str, help_text: str, **options: An
 # --- The filters ------------------------------------------------------------------------------
 
 
+_form_classes: dict[frozenset[str], type[StrictForm]] = {}
+
+
 class TicketFilter(django_filters.FilterSet):
     """Live tickets of a workspace as the parameters ask for them, in the order they ask for.
 
@@ -234,18 +237,23 @@ class TicketFilter(django_filters.FilterSet):
         workspace: Workspace,
         user: User,
         also: Collection[str] = NO_FILTERS,
-        **kwargs: Any,
     ) -> None:
-        self.workspace, self.user, self.also = workspace, user, also
+        # In place of the parent's, which copies every filter for every request. Ours keep nothing:
+        # their conditions are methods of this class.
+        self.filters = self.base_filters
+        self.is_bound, self.data, self.request, self.form_prefix = True, data or QueryDict(), None, None
+        self.workspace, self.user, self.also = workspace, user, frozenset(also)
         everything = Ticket.objects.for_workspace(workspace).live()
+        self.queryset = everything if queryset is None else queryset
         # The kept totals count all live tickets; a narrower queryset has to be counted itself.
         self._is_everything = queryset is None or queryset.query.where == everything.query.where
         self._category_ids: dict[UUID, list[UUID]] = {}
-        super().__init__({} if data is None else data, everything if queryset is None else queryset, **kwargs)
 
     def get_form_class(self) -> type[forms.Form]:
-        made = cast(type[StrictForm], super().get_form_class())
-        made.known = self.also
+        made = _form_classes.get(self.also)
+        if made is None:
+            made = _form_classes[self.also] = cast(type[StrictForm], super().get_form_class())
+            made.known = self.also
         return made
 
     def check(self) -> None:
@@ -269,7 +277,7 @@ class TicketFilter(django_filters.FilterSet):
 
     def filter_queryset(self, queryset: "QuerySet[Ticket]") -> "QuerySet[Ticket]":
         for name, value in self.values.items():
-            queryset = self.filters[name].filter(queryset, value)
+            queryset = getattr(self, self.filters[name].method)(queryset, name, value)
         return queryset.order_by(*SORTS[self.sort_word])
 
     # Conditions; those of status, priority, assignee and category hold for the kept totals too.

@@ -60,10 +60,6 @@ class TicketView(ApiView):
         """The member, as the log names them."""
         return base.agent(self.membership)
 
-    def live(self) -> Any:
-        """The workspace's tickets that are not in the trash."""
-        return Ticket.objects.for_workspace(self.workspace).live()
-
     def ticket(self, ticket_id: UUID) -> Ticket:
         """The ticket of the address. Raises NotFound, also for a foreign one."""
         return base.find_ticket(self.workspace.pk, ticket_id)
@@ -97,7 +93,7 @@ class TicketView(ApiView):
 
     def detail(self, ticket_id: UUID, *, status: int = 200) -> Response:
         """A ticket in full, with its ETag."""
-        found = shapes.ticket_detail(self.live().filter(pk=ticket_id))
+        found = shapes.ticket_detail(self.workspace.pk, ticket_id)
         if found is None:
             raise NotFound("There is no such ticket.", errors={"id": ["There is no such ticket."]})
         return Response(found, status=status, headers={"ETag": f'"{found["version"]}"'})
