@@ -68,7 +68,8 @@ def revoke(*, ticket: Ticket, contact: Contact, now: dt.datetime) -> None:
 
 
 def open_with(*, ticket_id: UUID, token: str, now: dt.datetime) -> tuple[Ticket, Contact] | None:
-    """The ticket that the token opens and for whom; None for any wrong id or token alike.
+    """The ticket that the token opens and for whom; None for any wrong id or token alike, and for
+    a customer who does not take part any more.
 
     A merged ticket leads to where it went, if the customer takes part there; otherwise the
     merged ticket itself is shown.
@@ -82,6 +83,8 @@ def open_with(*, ticket_id: UUID, token: str, now: dt.datetime) -> tuple[Ticket,
     if row is None:
         return None
     ticket = row.ticket
+    if not takes_part(ticket=ticket, contact=row.contact):
+        return None  # the request was given to somebody else since
     for _ in range(20):  # chains are short, and cannot be circles
         if ticket.merged_into_id is None:
             break

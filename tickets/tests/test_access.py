@@ -84,3 +84,12 @@ def test_it_does_not_open_a_trashed_ticket(ticket):
     token = issue(ticket)
     editing.trash(ticket=ticket, actor=base.agent(make_agent(ticket.workspace)), now=NOW)
     assert not opens(ticket, token)
+
+
+def test_a_former_requester_is_locked_out(ticket):
+    token = issue(ticket)
+    actor = base.agent(make_agent(ticket.workspace))
+    editing.update_ticket(ticket=ticket, changes={"requester_email": "bob@x.example"}, actor=actor, now=NOW)
+    assert not opens(ticket, token)
+    editing.update_ticket(ticket=ticket, changes={"cc": ["jane@customers.example"]}, actor=actor, now=NOW)
+    assert opens(ticket, token)
