@@ -334,15 +334,3 @@ def test_failures_are_counted_by_the_address_behind_our_proxy(member, settings):
     body = {"email": "maria@example.com", "password": "wrong"}
     APIClient().post("/api/auth/token", body, HTTP_X_FORWARDED_FOR="203.0.113.9, 198.51.100.7")
     assert AccessAttempt.objects.get().ip_address == "198.51.100.7"
-
-
-def test_expired_refresh_tokens_are_forgotten_and_living_ones_kept(member):
-    from helpdesk.tasks import forget_expired_tokens
-
-    sign_in()
-    with time_machine.travel(timezone.now() - dt.timedelta(days=15)):
-        old = sign_in().json()["refresh"]
-        APIClient().post("/api/auth/revoke", {"refresh": old})
-    assert OutstandingToken.objects.count() == 2
-    forget_expired_tokens()
-    assert OutstandingToken.objects.count() == 1
