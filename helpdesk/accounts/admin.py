@@ -96,7 +96,7 @@ class UserAdmin(StockUserAdmin, WorkspaceAdmin):
     list_filter = ("is_active", "is_superuser")
     list_select_related = False
     search_fields = ("name", "email")
-    ordering = ("name", "email")
+    ordering: Any = ("name", "email")
     filter_horizontal = ()
     readonly_fields = ("last_login", "created_at")
     fieldsets = (

@@ -147,10 +147,11 @@ class WorkspaceAdmin(admin.ModelAdmin):
     may_add = may_change = may_delete = True
     big = False  # many rows: counted only so far, and never offered as a list of choices
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # they count the whole table once for each choice
     list_per_page = 50
     list_max_show_all = 200
     view_on_site = False
-    ordering = ["-pk"]
+    ordering: tuple[str, ...] = ("-pk",)  # type: ignore[assignment,misc]
 
     # --- Which rows ---
 

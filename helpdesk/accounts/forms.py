@@ -4,17 +4,17 @@ import zoneinfo
 from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm, PasswordResetForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, PasswordResetForm
 
 from helpdesk.accounts.models import Membership, Workspace
 from helpdesk.accounts.roles import SCOPES, Permission, Role
 from helpdesk.errors import DomainError
 
 ROLES: list[tuple[str, str]] = [
-    (Role.LIGHT.value, "Light agent: reads and writes notes"),
-    (Role.AGENT.value, "Agent: answers tickets"),
-    (Role.ADMIN.value, "Admin: also settings and members"),
-    (Role.OWNER.value, "Owner: also other owners"),
+    (Role.LIGHT.value, "Light agent"),
+    (Role.AGENT.value, "Agent"),
+    (Role.ADMIN.value, "Admin"),
+    (Role.OWNER.value, "Owner"),
 ]
 SCOPE_WORDS = {"read": "Read", "write": "Read and change tickets", "admin": "Everything that you may do"}
 
@@ -69,6 +69,14 @@ class ResetForm(PasswordResetForm):
     email = forms.EmailField(
         label="E-mail", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email", "autofocus": True})
     )
+
+
+class NewPasswordForm(PasswordChangeForm):
+    """A new password on the profile page; the page does not begin in the middle."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        del self.fields["old_password"].widget.attrs["autofocus"]
 
 
 class ProfileForm(forms.Form):

@@ -11,7 +11,6 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import authenticate, login, update_session_auth_hash
 from django.contrib.auth import views as auth_views
-from django.contrib.auth.forms import PasswordChangeForm
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -226,7 +225,7 @@ def _profile_page(
     context = {
         "section": "profile",
         "form": form or forms.ProfileForm(initial={"name": user.name, "timezone": user.timezone}),
-        "password_form": password_form or PasswordChangeForm(user),
+        "password_form": password_form or forms.NewPasswordForm(user),
         "api_key_form": api_key_form or forms.ApiKeyForm(),
         "api_keys": keys.order_by("revoked_at", "-created_at")[:100],
         "new_api_key": request.session.pop(NEW_API_KEY, None),
@@ -257,7 +256,7 @@ def profile(request: WorkspaceRequest) -> HttpResponse:
 @member_required()
 def password_change(request: WorkspaceRequest) -> HttpResponse:
     """A new password for somebody who knows the old one; other sessions end."""
-    form = PasswordChangeForm(request.user, request.POST)
+    form = forms.NewPasswordForm(request.user, request.POST)
     if not form.is_valid():
         return _profile_page(request, password_form=form)
     update_session_auth_hash(request, form.save())
@@ -328,7 +327,7 @@ def _members_page(request: WorkspaceRequest, *, invite_form: Any = None) -> Http
         .order_by("email"),
         "invite_form": invite_form or forms.InviteForm(by=request.membership),
         "may_own": request.membership.may(Permission.OWN),
-        "roles": [(value, words.partition(":")[0]) for value, words in forms.roles_for(request.membership)],
+        "roles": forms.roles_for(request.membership),
         "new_invitation_url": request.session.pop(NEW_INVITATION, None),
     }
     status = 422 if invite_form is not None and invite_form.errors else 200
