@@ -12,13 +12,21 @@ if (composer) {
   const body = composer.querySelector("textarea");
   const csrf = composer.querySelector("[name=csrfmiddlewaretoken]").value;
 
-  // --- Reply or note: choosing one means writing it.
-  for (const radio of composer.querySelectorAll("[name=internal]")) {
-    radio.addEventListener("change", () => body.focus());
+  // --- Reply or note: choosing one means writing it, at once, so that no key that follows is lost.
+  for (const radio of composer.querySelectorAll("input[type=radio][name=internal]")) {
+    radio.closest("label").addEventListener("click", (event) => {
+      if (event.target !== radio) setTimeout(() => body.focus());
+    });
   }
-  for (const label of composer.querySelectorAll("label[data-hotkey]")) {
-    label.addEventListener("click", () => setTimeout(() => body.focus()));
-  }
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    if ((event.key !== "r" && event.key !== "n") || event.target.closest?.("input, textarea, select, dialog[open]")) return;
+    const radio = composer.querySelector(`input[type=radio][name=internal][value="${event.key === "n" ? 1 : 0}"]`);
+    if (!radio && event.key === "r") return;
+    event.preventDefault();
+    if (radio) radio.checked = true;
+    body.focus();
+  });
 
   // --- A draft is kept on this device as one types.
   const place = `draft:${composer.dataset.ticket}`;

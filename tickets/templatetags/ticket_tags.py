@@ -307,13 +307,6 @@ def moment(at: dt.datetime | None) -> SafeString:
     return mark_safe(_time(at, timezone.now())) if at else SafeString("")  # noqa: S308  our own words
 
 
-@register.filter
-def merged_here(activity: Activity) -> bool:
-    """Whether an event says that another ticket was merged into this one."""
-    data = (activity.payload or {}).get("data", {})
-    return activity.event == Event.MERGED.value and str(activity.ticket_id) == str(data.get("target_id"))
-
-
 @register.simple_tag
 def file_link(file: Attachment) -> SafeString:
     """A file of a message, to download."""

@@ -470,7 +470,9 @@ class TestMerging:
         answer = post(maria, "merge", ticket, {"target": f"#{target.number}"})
         assert answer.url == f"/tickets/{target.pk}"
         assert comments(target) == [("Said before", False)]
+        assert f"/tickets/{ticket.pk}/unmerge" in show(maria, target).content.decode()
         post(maria, "unmerge", ticket)
+        assert f"/tickets/{ticket.pk}/unmerge" not in show(maria, target).content.decode()
         ticket.refresh_from_db()
         assert ticket.merged_into is None
         assert comments(ticket) == [("Said before", False)]

@@ -70,6 +70,7 @@ class Entry:
     activity: Activity | None = None
     files: list[Attachment] = field(default_factory=list)
     is_mine: bool = False
+    merged_id: str = ""  # the ticket that was merged into this one and still is
 
 
 def _found(request: WorkspaceRequest, pk: UUID) -> Ticket:
@@ -133,13 +134,26 @@ def _conversation(request: WorkspaceRequest, ticket: Ticket) -> tuple[list[Entry
         )
         for comment in comments
     ]
+    merged = _merged_here(ticket, log)
     entries += [
-        Entry(activity.occurred_at, activity=activity) for activity in log if Event(activity.event) not in _NOT_INLINE
+        Entry(activity.occurred_at, activity=activity, merged_id=merged.get(activity.pk, ""))
+        for activity in log
+        if Event(activity.event) not in _NOT_INLINE
     ]
     # A reply that also resolved: what was said comes before what it did.
     entries.sort(key=lambda entry: (entry.at, entry.activity is not None))
     description_files = [file for file in by_comment.get(None, []) if not file.is_internal]
     return entries, log, description_files
+
+
+def _merged_here(ticket: Ticket, log: list[Activity]) -> dict[UUID, str]:
+    """Which tickets are merged into this one: the id of each by the activity that said so."""
+    last: dict[str, Activity] = {}
+    for activity in log:
+        data = activity.payload.get("data", {})
+        if activity.event in (Event.MERGED, Event.UNMERGED) and data.get("target_id") == str(ticket.pk):
+            last[data["source_id"]] = activity
+    return {activity.pk: source for source, activity in last.items() if activity.event == Event.MERGED}
 
 
 def _kept(request: HttpRequest) -> str:
@@ -207,6 +221,9 @@ def _context(request: WorkspaceRequest, pk: UUID) -> dict[str, Any]:
         "moves": {status.value for status in moves_from(ticket.status)},
         "status_options": [s.value for s in Status if s.value == ticket.status or s in moves_from(ticket.status)],
         "kept": _kept(request),
+        # A ticket that leaves the list (taken from "Unassigned") keeps its row until the list is opened anew.
+        "has_row": request.POST.get("row") == "1"
+        or any(row.id == ticket.pk for row in context["queue"].page.object_list),
         "is_live": is_live,
         "may_work": context["may_work"] and is_live,
         "may_note": request.membership.may(Permission.NOTE) and is_live,
