@@ -53,14 +53,14 @@ def choose_environment(argv: Sequence[str], environ: MutableMapping[str, str]) -
     """Set ENVIRONMENT=demo where `manage.py` was asked for the demo without saying so.
 
     `start` with neither ENVIRONMENT nor SECRET_KEY on a loopback address is the newcomer's
-    `make run`. The other commands follow it when they speak to a data folder that the demo made,
+    `make run`; `bench` starts servers of its own alike. The other commands follow it when they speak to a data folder that the demo made,
     so that `manage.py import_log` beside a running `make run` reaches the same database.
     Any sign of production (one of the two variables, or a database given) leaves the default.
     """
     if "ENVIRONMENT" in environ or "SECRET_KEY" in environ:
         return
     command = argv[1] if len(argv) > 1 else ""
-    if command == "start":
+    if command in {"start", "bench"}:
         if environ.get("BIND", "127.0.0.1") in {"127.0.0.1", "localhost", "::1", "[::1]"}:
             environ["ENVIRONMENT"] = "demo"
         return

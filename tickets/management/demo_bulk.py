@@ -32,6 +32,7 @@ SPAN = dt.timedelta(days=730)
 CHUNK = 10_000
 CONNECTIONS = 2  # as many as small servers have cores
 _TABLES = ("tickets", "ticket_comments", "ticket_search", "ticket_activities", "ticket_assignments", "ticket_tags")
+_SEARCH_INDEXES = ("tickets_subject_trigram", "ticket_search_words")
 
 _SEARCH = """
 INSERT INTO ticket_search (ticket_id, workspace_id, words)
@@ -63,12 +64,30 @@ def copy_tickets(
             _write(connection, world, chunk)
             progress(chunk.size)
     else:
-        _write_side_by_side(world, chunks, progress)
+        with _gathering_index_entries():
+            _write_side_by_side(world, chunks, progress)
     fold()
     if not connection.in_atomic_block:
         with connection.cursor() as cursor:
             # VACUUM marks the pages all-visible, without which no index-only scan is one.
             cursor.execute(f"VACUUM (ANALYZE) {', '.join(_TABLES)}, accounts_contact, ticket_counts")
+
+
+@contextlib.contextmanager
+def _gathering_index_entries() -> Iterator[None]:
+    """The search indexes take entries by the hundred thousand instead of one by one, which takes half the time.
+
+    Searches stay right meanwhile, though slower. Afterwards the indexes are as the migrations made them.
+    """
+    with connection.cursor() as cursor:
+        try:
+            for index in _SEARCH_INDEXES:
+                cursor.execute(f"ALTER INDEX {index} SET (fastupdate = on)")
+            yield
+        finally:
+            for index in _SEARCH_INDEXES:
+                cursor.execute(f"ALTER INDEX {index} SET (fastupdate = off)")
+                cursor.execute("SELECT gin_clean_pending_list(%s)", [index])
 
 
 def _write_side_by_side(world: "World", chunks: "list[Chunk]", progress: Callable[[int], None]) -> None:
@@ -107,6 +126,8 @@ def _write(on: Any, world: "World", chunk: "Chunk") -> None:
         if outside:
             cursor.execute("BEGIN")
             cursor.execute("SET LOCAL synchronous_commit = off")
+            cursor.execute("SET LOCAL gin_pending_list_limit = '64MB'")
+            cursor.execute("SET LOCAL work_mem = '256MB'")
         try:
             _copy(cursor, world.tickets, lines)
             with _trusting_ourselves(cursor):
