@@ -363,4 +363,3 @@ LOGGING = {
         "httpx": {"level": "WARNING"},
     },
 }
-

@@ -1,8 +1,10 @@
 """Background work of the ground floor."""
 
 import datetime as dt
+from typing import Any
 
 from celery import shared_task
+from celery.signals import worker_ready
 from django.core.cache import cache
 from django.utils import timezone
 
@@ -14,6 +16,12 @@ WORKER_SEEN_SECONDS = 60
 def heartbeat() -> None:
     """Say that a worker is alive; `/readyz` wants to have heard it within a minute."""
     cache.set(WORKER_SEEN, timezone.now().isoformat(), timeout=WORKER_SEEN_SECONDS)
+
+
+@worker_ready.connect
+def _heard_at_once(**_: Any) -> None:
+    """A worker that has just begun is ready now, not at the next beat."""
+    heartbeat()
 
 
 @shared_task

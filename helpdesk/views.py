@@ -64,7 +64,10 @@ def front_door(request: HttpRequest) -> HttpResponse:
 def csrf_refused(request: HttpRequest, reason: str = "") -> HttpResponse:
     """The form's token is missing or old: say what to do."""
     return render(
-        request, "403.html", {"exception": "This page was open for too long. Go back, reload it and try again."}, status=403
+        request,
+        "403.html",
+        {"exception": "This page was open for too long. Go back, reload it and try again."},
+        status=403,
     )
 
 

@@ -7,19 +7,23 @@ checking each one is quick. Leaving that choice to the planner took 39 seconds f
 """
 
 import datetime as dt
+import logging
 import re
 from typing import Any
 from uuid import UUID
 
 from django.contrib.postgres.search import SearchQuery, TrigramSimilarity
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from psycopg.errors import ProgramLimitExceeded
 
 from helpdesk.accounts.models import Contact
 from tickets.models import SearchDocument, Ticket
 
+logger = logging.getLogger(__name__)
+
 COMMON = 2000  # matches from which on a word counts as common
-_LONGEST = 400_000  # characters of a conversation that are searched; a tsvector holds 1 MB
+_LONGEST = 200_000  # characters of a conversation that are searched; a tsvector holds 1 MB
 _SIMPLE_WORDS = re.compile(r"[\w@.\s'-]*\w")
 _NUMBER = re.compile(r"#?(\d{1,15})")
 
@@ -28,28 +32,39 @@ INSERT INTO ticket_search (ticket_id, workspace_id, words)
 SELECT t.id, t.workspace_id,
        setweight(to_tsvector('helpdesk', t.subject), 'A')
        || setweight(to_tsvector('helpdesk', left(t.description, 100000)), 'B')
-       || setweight(to_tsvector('helpdesk', left(coalesce(string_agg(c.body, E'\\n' ORDER BY c.created_at), ''), %s)), 'C')
-FROM tickets t LEFT JOIN ticket_comments c ON c.ticket_id = t.id AND c.deleted_at IS NULL
+       || setweight(to_tsvector('helpdesk', left(coalesce(c.bodies, ''), %s)), 'C')
+FROM tickets t LEFT JOIN LATERAL (
+    SELECT string_agg(body, E'\n' ORDER BY created_at) AS bodies
+    FROM ticket_comments WHERE ticket_id = t.id AND deleted_at IS NULL
+) c ON true
 WHERE t.id = %s
-GROUP BY t.id
 ON CONFLICT (ticket_id) DO UPDATE SET words = EXCLUDED.words
 """
 _ADD = """
 UPDATE ticket_search SET words = words || setweight(to_tsvector('helpdesk', left(%s, 100000)), 'C')
-WHERE ticket_id = %s AND length(words) < 20000
+WHERE ticket_id = %s
 """
 
 
 def index(ticket_id: UUID) -> None:
     """Write the words of a ticket anew, from its subject, description and comments."""
-    with connection.cursor() as cursor:
-        cursor.execute(_INDEX, [_LONGEST, ticket_id])
+    _write(_INDEX, [_LONGEST, ticket_id])
 
 
 def add_words(ticket_id: UUID, text: str) -> None:
     """Add the words of one more comment."""
-    with connection.cursor() as cursor:
-        cursor.execute(_ADD, [text, ticket_id])
+    _write(_ADD, [text, ticket_id])
+
+
+def _write(statement: str, parameters: list[Any]) -> None:
+    """Run the statement; a ticket with more words than a document holds keeps those it has."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+    except OperationalError as error:
+        if not isinstance(error.__cause__, ProgramLimitExceeded):
+            raise
+        logger.warning("The words of ticket %s are more than a search document holds.", parameters[-1])
 
 
 class WordsQuery(SearchQuery):
@@ -93,9 +108,8 @@ def search(tickets: "QuerySet[Ticket]", *, workspace_id: UUID, text: str) -> "Qu
     if len(text) >= 3:
         matches |= set(rows.filter(subject__icontains=text).values_list("pk", flat=True)[:COMMON])
         people = Contact.objects.for_workspace(workspace_id).filter(Q(name__icontains=text) | Q(email__icontains=text))
-        matches |= set(
-            rows.filter(requester__in=list(people.values_list("pk", flat=True)[:200])).values_list("pk", flat=True)[:COMMON]
-        )
+        theirs = rows.filter(requester__in=list(people.values_list("pk", flat=True)[:200]))
+        matches |= set(theirs.values_list("pk", flat=True)[:COMMON])
     return tickets.filter(pk__in=matches)
 
 

@@ -127,7 +127,9 @@ class Ticket(WorkspaceModel):
             models.CheckConstraint(condition=Q(status__in=[s.value for s in Status]), name="ticket_status"),
             models.CheckConstraint(condition=Q(priority__in=[p.value for p in Priority]), name="ticket_priority"),
             models.CheckConstraint(
-                condition=~Q(status__in=["resolved", "closed"]) | Q(resolved_at__isnull=False) | Q(merged_into__isnull=False),
+                condition=~Q(status__in=["resolved", "closed"])
+                | Q(resolved_at__isnull=False)
+                | Q(merged_into__isnull=False),
                 name="finished_ticket_has_its_time",
             ),
             models.CheckConstraint(condition=~Q(merged_into=F("id")), name="ticket_is_not_merged_into_itself"),

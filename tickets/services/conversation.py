@@ -171,9 +171,7 @@ def customer_reply(
         raise NotFound("There is no such ticket.")
     if not automatic and not can_reopen(fresh, now):
         return Delivered(_follow_up(fresh, contact, body, channel, attachments, actor, now), None, True)
-    comment = _add(
-        fresh, author_type="customer", actor=actor, body=body, channel=channel, now=now, automatic=automatic
-    )
+    comment = _add(fresh, author_type="customer", actor=actor, body=body, channel=channel, now=now, automatic=automatic)
     for attachment in attachments:
         attachment.ticket, attachment.comment = fresh, comment
         attachment.save()
@@ -234,9 +232,7 @@ def _follow_up(
     except InvalidInput as error:
         errors = {"body" if field == "description" else field: texts for field, texts in error.errors.items()}
         raise InvalidInput(error.detail, errors=errors) from None
-    TicketLink.unscoped.create(
-        workspace_id=old.workspace_id, ticket=old, other=new, kind="follow_up", created_at=now
-    )
+    TicketLink.unscoped.create(workspace_id=old.workspace_id, ticket=old, other=new, kind="follow_up", created_at=now)
     timeline.record(
         ticket=old,
         event=Event.LINKED,

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +13,7 @@ from helpdesk.errors import Conflict, InvalidInput, NotFound
 from tickets import markup, search, timeline
 from tickets.events import Actor, Event
 from tickets.lifecycle import Priority, Status
-from tickets.models import Participant, Ticket, TicketTag, Watcher
+from tickets.models import Attachment, Participant, Ticket, TicketTag, Watcher
 from tickets.services import assignment, base, status
 
 FIELDS = frozenset(
@@ -102,7 +101,13 @@ def _change_fields(ticket: Ticket, changes: Mapping[str, Any], *, actor: Actor, 
     if "requester_email" in changes:
         address = base.email_address("requester_email", changes["requester_email"])
         if address != ticket.requester_email:
-            put("requester", base.find_contact(ticket.workspace_id, address), "requester", ticket.requester_email, address)
+            put(
+                "requester",
+                base.find_contact(ticket.workspace_id, address),
+                "requester",
+                ticket.requester_email,
+                address,
+            )
             ticket.requester_email, ticket.requester_name = address, ticket.requester.name
             fields += ["requester_email", "requester_name"]
     if "requester_name" in changes:
@@ -146,9 +151,7 @@ def _set_cc(ticket: Ticket, addresses: Any, *, now: dt.datetime) -> list[dict[st
     ticket.participants.filter(pk__in=[p.pk for address, p in before.items() if address not in wanted]).delete()
     for address in sorted(wanted - set(before)):
         contact = base.find_contact(ticket.workspace_id, address)
-        Participant.unscoped.create(
-            workspace_id=ticket.workspace_id, ticket=ticket, contact=contact, created_at=now
-        )
+        Participant.unscoped.create(workspace_id=ticket.workspace_id, ticket=ticket, contact=contact, created_at=now)
     return [timeline.changed("cc", sorted(before), sorted(wanted))]
 
 
@@ -203,7 +206,17 @@ def purge_trash(*, now: dt.datetime, limit: int = 200) -> int:
                 merged_into=None, resolved_at=Coalesce("resolved_at", "closed_at")
             )
             for attachment in ticket.attachments.all():
-                transaction.on_commit(partial(attachment.file.delete, save=False), robust=True)
+                _delete_after_commit(attachment)
             ticket.delete()
             purged += 1
     return purged
+
+
+def _delete_after_commit(attachment: Attachment) -> None:
+    """A file goes once its row is gone for good; a storage that fails keeps the file, not the row."""
+    storage, name = attachment.file.storage, attachment.file.name
+
+    def delete() -> None:
+        storage.delete(name)
+
+    transaction.on_commit(delete, robust=True)

@@ -3,11 +3,12 @@
 import datetime as dt
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from helpdesk.accounts.tests.factories import TeamFactory, WorkspaceFactory
 from helpdesk.errors import Conflict, InvalidInput, LostUpdate, NotFound
 from tickets.models import Activity, Assignment, Attachment, Ticket
-from tickets.services import assignment, base, editing, merging, status
+from tickets.services import assignment, base, editing, files, merging, status
 from tickets.tests.factories import NOW, CategoryFactory, make_agent, make_reply, make_ticket
 
 pytestmark = pytest.mark.django_db
@@ -189,6 +190,14 @@ class TestTrash:
         editing.trash(ticket=ticket, actor=base.agent(maria), now=NOW)
         with pytest.raises(NotFound):
             editing.restore(workspace_id=WorkspaceFactory().pk, ticket_id=ticket.pk, actor=base.agent(maria), now=NOW)
+
+    def test_its_files_go_with_it(self, workspace, ticket, maria, django_capture_on_commit_callbacks):
+        upload = SimpleUploadedFile("a.txt", b"words")
+        file = files.attach(ticket=ticket, upload=upload, uploaded_by=maria.user, actor=base.agent(maria), now=NOW).file
+        editing.trash(ticket=ticket, actor=base.agent(maria), now=NOW)
+        with django_capture_on_commit_callbacks(execute=True):
+            editing.purge_trash(now=NOW + dt.timedelta(days=31))
+        assert not file.storage.exists(file.name)
 
     def test_it_is_purged_with_everything_after_thirty_days(self, workspace, ticket, maria):
         make_reply(ticket, maria)

@@ -103,6 +103,20 @@ def test_a_common_word_finds_every_ticket(workspace, monkeypatch):
     assert set(found(workspace, "printer")) == tickets
 
 
+def test_a_conversation_with_more_words_than_a_document_holds_is_kept_all_the_same(workspace):
+    def words(first: int) -> str:
+        return " ".join(chr(0x20000 + first + n // 200) + chr(0x20000 + n % 200) for n in range(60_000))
+
+    ticket = make_ticket(workspace, subject="Zebra", description=words(0))
+    maria = make_agent(workspace)
+    for first in (300, 600, 900, 1200):
+        make_reply(ticket, maria, body=words(first))
+    assert ticket.comments.count() == 4
+    assert found(workspace, "zebra") == [ticket]
+    editing.update_ticket(ticket=ticket, changes={"subject": "Giraffe"}, actor=base.agent(maria), now=NOW)
+    assert ticket.activities.filter(event="ticket.updated").exists()
+
+
 class TestDuplicateRadar:
     def similar(self, workspace, subject, email="jane@customers.example", now=NOW):
         return search.similar(workspace_id=workspace.pk, subject=subject, requester_email=email, now=now)
