@@ -96,7 +96,8 @@ def ask(client: Client, name: str, made: dict[str, Any]) -> Any:
     address = reverse(f"tickets:{name}", args=[made[about]] if about else [])
     data = {"ticket": made["ticket"]} if name == "canned-search" else BODY if verb == "post" else {}
     answer = getattr(client, verb)(address, data)
-    answer.close()  # a file that nobody reads stays open
+    if answer.streaming:
+        b"".join(answer)  # a file that nobody reads stays open
     return answer
 
 

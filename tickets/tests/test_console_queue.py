@@ -244,6 +244,22 @@ class TestSavedViews:
             assert signed_in(sam).post(reverse("tickets:view-delete", args=[view.pk])).status_code == 404
         assert View.objects.for_workspace(maria.workspace).count() == 2
 
+    def test_a_teams_view_is_seen_by_its_members(self, maria: Membership) -> None:
+        team = TeamFactory(workspace=maria.workspace)
+        View.unscoped.create(workspace=maria.workspace, team=team, name="Our queue", query="")
+        assert page(maria).context["sidebar"]["views"] == []
+        team.members.add(maria)
+        assert [view["name"] for view in page(maria).context["sidebar"]["views"]] == ["Our queue"]
+
+    def test_what_was_archived_or_left_is_not_offered(self, maria: Membership) -> None:
+        CategoryFactory(workspace=maria.workspace, name="Old", archived_at=NOW)
+        make_agent(maria.workspace, is_active=False)
+        make_agent(maria.workspace, role="light")
+        make_agent(WorkspaceFactory())
+        choices = page(maria).context["choices"]
+        assert choices.categories == []
+        assert choices.agents == [(str(maria.user_id), "Maria Rossi")]
+
     def test_ones_own_view_can_be_deleted(self, maria: Membership) -> None:
         self.save(maria, "all", "priority=urgent")
         saved = View.objects.for_workspace(maria.workspace).get()
