@@ -51,6 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
     from django.conf import settings
 
+    # A busy machine that answers late is not a broker that is away.
+    settings.CACHES["default"]["OPTIONS"] |= {"SOCKET_CONNECT_TIMEOUT": 10, "SOCKET_TIMEOUT": 10}
     # Tests sign in thousands of times, and read pages without `collectstatic`.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STORAGES = settings.STORAGES | {
