@@ -91,7 +91,17 @@ def serving(module: str, environment: dict[str, str], log: Path) -> Iterator[int
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
     command = [sys.executable, "-m", "gunicorn", module, "--bind", f"{HOST}:{port}", "--worker-class", "gthread"]
-    command += ["--workers", "1", "--threads", "4", "--keep-alive", "3600", "--log-level", "warning", "--no-control-socket"]
+    command += [
+        "--workers",
+        "1",
+        "--threads",
+        "4",
+        "--keep-alive",
+        "3600",
+        "--log-level",
+        "warning",
+        "--no-control-socket",
+    ]
     with log.open("w") as out:
         server = subprocess.Popen(  # noqa: S603  our own command
             command,
@@ -247,15 +257,21 @@ class Bench:
         )
 
     def _line(
-        self, name: str, ours: Callable[[], Any], minimal: Callable[[], Any], sql: Callable[[], Any], limit: float | None = None
+        self,
+        name: str,
+        ours: Callable[[], Any],
+        minimal: Callable[[], Any],
+        sql: Callable[[], Any],
+        limit: float | None = None,
     ) -> Line:
-        return Line(name, *measure(self.count, ours, minimal, sql), limit)
+        first, second, third = measure(self.count, ours, minimal, sql)
+        return Line(name, first, second, third, limit)
 
     def _insert(self) -> None:
         with connection.cursor() as cursor:
             cursor.execute(
-                "INSERT INTO tickets (id, workspace_id, number, subject, description, description_html, status, priority, "
-                "channel, requester_id, requester_email, requester_name, created_at, updated_at, version) "
+                "INSERT INTO tickets (id, workspace_id, number, subject, description, description_html, status, "
+                "priority, channel, requester_id, requester_email, requester_name, created_at, updated_at, version) "
                 "SELECT %s, workspace_id, %s, 'Bench', 'One more.', '', 'open', 'medium', 'api', id, email, '', "
                 "now(), now(), 1 FROM accounts_contact WHERE workspace_id = %s LIMIT 1",
                 [uuid.uuid4(), time.time_ns(), self.workspace_id],
@@ -280,6 +296,7 @@ def environment_for(database_url: str, redis_url: str, data_dir: Path) -> dict[s
         "DJANGO_SETTINGS_MODULE": "helpdesk.settings",
         "ENVIRONMENT": "demo",
         "BIND": HOST,
+        "SECRET_KEY": settings.SECRET_KEY,
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "DATA_DIR": str(data_dir),

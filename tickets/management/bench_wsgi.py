@@ -2,13 +2,11 @@
 
 import os
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "helpdesk.settings")
-
 from django.conf import settings
+from django.core.wsgi import get_wsgi_application
 
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "helpdesk.settings")
 settings.ROOT_URLCONF = "tickets.management.bench_urls"
 settings.MIDDLEWARE = []
-
-from django.core.wsgi import get_wsgi_application
 
 application = get_wsgi_application()

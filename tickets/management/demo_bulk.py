@@ -49,7 +49,12 @@ WHERE t.workspace_id = %s AND t.number >= %s AND t.number < %s
 
 
 def copy_tickets(
-    *, workspace: Workspace, count: int, seed: int, now: dt.datetime, progress: Callable[[int], None] = lambda _n: None
+    *,
+    workspace: Workspace,
+    count: int,
+    seed: int,
+    now: dt.datetime,
+    progress: Callable[[int], object] = lambda _n: None,
 ) -> None:
     """Add `count` tickets of the two years before `now` to a demo workspace, then gather statistics.
 
@@ -90,7 +95,7 @@ def _gathering_index_entries() -> Iterator[None]:
                 cursor.execute("SELECT gin_clean_pending_list(%s)", [index])
 
 
-def _write_side_by_side(world: "World", chunks: "list[Chunk]", progress: Callable[[int], None]) -> None:
+def _write_side_by_side(world: "World", chunks: "list[Chunk]", progress: Callable[[int], object]) -> None:
     waiting, lock, problems = iter(chunks), threading.Lock(), list[Exception]()
 
     def work() -> None:
@@ -181,7 +186,7 @@ class Table:
         constant = [
             field for name, field in fields.items() if name not in varying and not isinstance(field, models.AutoField)
         ]
-        columns = [*(fields[name].column for name in varying), *(field.column for field in constant)]
+        columns = [str(field.column) for field in (*(fields[name] for name in varying), *constant)]
         self.name = model._meta.db_table
         self.statement = f"COPY {self.name} ({', '.join(columns)}) FROM STDIN"
         tail = [_cell(field.get_prep_value(field.get_default())) for field in constant]
@@ -220,11 +225,15 @@ class World:
         self.categories = {c.name: str(c.pk) for c in Category.objects.for_workspace(workspace)}
         agents = Membership.objects.for_workspace(workspace).exclude(role=Role.LIGHT.value).select_related("user")
         self.agents = [(str(m.user_id), _cell(m.user.name)) for m in agents.order_by("user__email")]
-        self.tags = [str(pk) for pk in Tag.objects.for_workspace(workspace).order_by("name").values_list("pk", flat=True)]
+        self.tags = [
+            str(pk) for pk in Tag.objects.for_workspace(workspace).order_by("name").values_list("pk", flat=True)
+        ]
         self.people: list[tuple[str, str, str]] = []
         self.stories = self._write_stories()
         self.openings = [Words.of(f"{w}") for w in self._sentences(GREETINGS, SIGN_OFFS, agent=True)]
-        self.answers = [Words.of(f"{w}") for w in self._sentences(CUSTOMER_OPENINGS, ("Thanks", "Best wishes", ""), agent=False)]
+        self.answers = [
+            Words.of(f"{w}") for w in self._sentences(CUSTOMER_OPENINGS, ("Thanks", "Best wishes", ""), agent=False)
+        ]
         self.start = now - SPAN
         self.tickets = Table(
             Ticket, "id", "workspace_id", "number", "subject", "description", "description_html", "status", "priority",
@@ -232,8 +241,8 @@ class World:
             "updated_at", "first_assigned_at", "first_response_at", "resolved_at", "closed_at", "last_message_at",
         )  # fmt: skip
         self.comments = Table(
-            Comment, "id", "workspace_id", "ticket_id", "author_type", "author_user_id", "author_contact_id", "author_name",
-            "body", "body_html", "is_internal", "channel", "created_at",
+            Comment, "id", "workspace_id", "ticket_id", "author_type", "author_user_id", "author_contact_id",
+            "author_name", "body", "body_html", "is_internal", "channel", "created_at",
         )  # fmt: skip
         self.activities = Table(
             Activity, "id", "workspace_id", "ticket_id", "event", "occurred_at", "recorded_at", "actor_kind",
@@ -247,7 +256,7 @@ class World:
     def _write_stories(self) -> list[tuple[Words, Words, Words, str, str]]:
         """A few thousand requests: subject, words, the words with the common one, priority, category id."""
         written = []
-        for story in (story for story in STORIES for _ in range(20 * story.weight)):
+        for story in [each for each in STORIES for _ in range(20 * each.weight)]:
             slots = {name: self.random.choice(values) for name, values in SLOTS.items()}
             slots |= {
                 "invoice": f"TM-{self.random.randint(10200, 48900)}",
@@ -277,7 +286,13 @@ class World:
             for kind, words in story.turns:
                 if kind in kinds:
                     slots = {name: self.random.choice(values) for name, values in SLOTS.items()}
-                    slots |= {"invoice": "TM-20415", "order": "SO-481223", "amount": "€79.00", "n": "12", "request": "req_7f"}
+                    slots |= {
+                        "invoice": "TM-20415",
+                        "order": "SO-481223",
+                        "amount": "€79.00",
+                        "n": "12",
+                        "request": "req_7f",
+                    }
                     parts = (self.random.choice(greetings), words.format(**slots), self.random.choice(endings))
                     made.append("\n\n".join(parts).replace("{first}", "there").replace("{agent}", "Tidemark").strip())
         return made
@@ -293,7 +308,10 @@ class World:
         lines = []
         for number in range(wanted):
             pk = self._id(self.random, self.start.timestamp() - 86400 + number)
-            email, name = f"customer{number}.{run}@mail.example", f"{self.random.choice(first)} {self.random.choice(last)}"
+            email, name = (
+                f"customer{number}.{run}@mail.example",
+                f"{self.random.choice(first)} {self.random.choice(last)}",
+            )
             company = self.random.choice(companies) if companies and self.random.random() < 0.5 else "\\N"
             self.people.append((pk, email, name))
             lines.append(f"{pk}\t{self.workspace.pk}\t{email}\t{name}\t{company}{table.tail}")
@@ -346,7 +364,10 @@ class World:
         is_new = status == "open" and chance() < 0.25
         agent, agent_name = source.choice(self.agents)
         assignee = "\\N" if is_new else agent
-        at = [_stamp(min(latest, begun + hours * 3600)) for hours in (0, 0.3, 1 + 3 * chance(), 6 + 20 * chance(), 30, 130)]
+        at = [
+            _stamp(min(latest, begun + hours * 3600))
+            for hours in (0, 0.3, 1 + 3 * chance(), 6 + 20 * chance(), 30, 130)
+        ]
         finished = status in ("resolved", "closed")
         updated = at[5] if status == "closed" else at[4] if finished else at[0] if is_new else at[3]
         text, html = words.text, words.html
@@ -354,15 +375,21 @@ class World:
             text, html = f"{text} {RARE_WORD}", f"{html}<p>{RARE_WORD}</p>"
         out[self.tickets.name].append(
             f"{ticket}\t{workspace}\t{number}\t{subject.text}\t{text}\t{html}\t{status}\t{priority}"
-            f"\t{'email' if state < 0.5 else 'portal'}\t{contact}\t{email}\t{name}\t{assignee}\t{category}\t{at[0]}\t{updated}"
+            f"\t{'email' if state < 0.5 else 'portal'}\t{contact}\t{email}\t{name}"
+            f"\t{assignee}\t{category}\t{at[0]}\t{updated}"
             f"\t{_N if is_new else at[1]}\t{_N if is_new else at[2]}\t{at[4] if finished else _N}"
             f"\t{at[5] if status == 'closed' else _N}\t{at[0] if is_new else at[3]}{self.tickets.tail}"
         )
 
         def activity(event: Event, moment: int, customer: bool = False, changes: str = "[]") -> None:
-            who = f"{ActorKind.CUSTOMER.value}\t{_N}\t{contact}\t{name}" if customer else f"{ActorKind.AGENT.value}\t{agent}\t{_N}\t{agent_name}"
+            who = (
+                f"{ActorKind.CUSTOMER.value}\t{_N}\t{contact}\t{name}"
+                if customer
+                else f"{ActorKind.AGENT.value}\t{agent}\t{_N}\t{agent_name}"
+            )
             out[self.activities.name].append(
-                f"{self._id(source, begun + moment)}\t{workspace}\t{ticket}\t{event.value}\t{at[moment]}\t{at[moment]}\t{who}\t{changes}"
+                f"{self._id(source, begun + moment)}\t{workspace}\t{ticket}\t{event.value}"
+                f"\t{at[moment]}\t{at[moment]}\t{who}\t{changes}"
                 f'\t{{"event": "{event.value}", "data": {{"ticket_id": "{ticket}", "ticket_number": "#{number}", '
                 f'"subject": "{subject.quoted}", "priority": "{priority}"}}}}\t{at[moment]}{self.activities.tail}'
             )
@@ -378,7 +405,8 @@ class World:
         if not is_new:
             activity(Event.ASSIGNED, 1, changes=f'[{{"field": "assignee", "from": null, "to": "{agent_name}"}}]')
             out[self.assignments.name].append(
-                f"{self._id(source, begun + 1)}\t{workspace}\t{ticket}\t{agent}\t{agent}\t{at[1]}{self.assignments.tail}"
+                f"{self._id(source, begun + 1)}\t{workspace}\t{ticket}\t{agent}\t{agent}\t{at[1]}"
+                f"{self.assignments.tail}"
             )
             comment(source.choice(self.openings), 2, "agent")
             if chance() < 0.65:

@@ -61,13 +61,20 @@ class Plan:
     story: Story
     created_at: dt.datetime
     fate: str  # "new", "active" (stops half-way), "done", "spam" or "duplicate"
-    duplicate_of: "Plan | None" = None
-    ticket: Ticket | None = None
-    customer: Contact | None = None
+    customer: Contact
     slots: dict[str, str] = field(default_factory=dict)
+    duplicate_of: "Plan | None" = None
+    played: Ticket | None = None
+
+    @property
+    def ticket(self) -> Ticket:
+        """The ticket, once the story has begun."""
+        if self.played is None:
+            raise RuntimeError("The story has not begun.")
+        return self.played
 
 
-Progress = Callable[[int], None]
+Progress = Callable[[int], object]
 
 
 @transaction.atomic
@@ -223,11 +230,12 @@ class Stage:
             made.append(self._plan(self._story(), self._daytime(self.now - dt.timedelta(days=days)), "done"))
         for original in self.random.sample(made[new:], min(special, len(made) - new)):
             later = original.created_at + dt.timedelta(hours=self.random.uniform(0.7, 3))
-            made.append(Plan(original.story, later, "duplicate", original, customer=original.customer, slots=original.slots))
+            made.append(Plan(original.story, later, "duplicate", original.customer, original.slots, original))
         while len(made) < count:
             spam = Story("", "low", (), ("Boost your ranking TODAY", "Partnership offer", "Re: your unclaimed parcel"),
                          "we have a special offer that you cannot miss. Click here to claim it.", ())  # fmt: skip
-            made.append(self._plan(spam, self._daytime(self.now - dt.timedelta(days=self.random.uniform(1, 25))), "spam"))
+            came = self._daytime(self.now - dt.timedelta(days=self.random.uniform(1, 25)))
+            made.append(self._plan(spam, came, "spam"))
         return sorted(made, key=lambda plan: plan.created_at)
 
     def _story(self) -> Story:
@@ -243,13 +251,13 @@ class Stage:
         slots |= {
             "invoice": f"TM-{created_at.year}-{self.random.randint(10200, 48900)}",
             "order": f"SO-{self.random.randint(100400, 998900)}",
-            "amount": f"€{self.random.choice([29, 49, 79, 149, 290, 490, 1290])}.{self.random.choice(['00', '50', '90'])}",
+            "amount": f"€{self.random.choice([29, 49, 79, 149, 290, 490, 1290])}.{self.random.choice([0, 50, 90]):02}",
             "n": str(self.random.randint(6, 48)),
             "request": f"req_{self.random.getrandbits(40):010x}",
             "customer": customer.name,
             "first": customer.name.split(" ")[0],
         }
-        return Plan(story, created_at, fate, customer=customer, slots=slots)
+        return Plan(story, created_at, fate, customer, slots)
 
     # --- Time ---------------------------------------------------------------------------------
 
@@ -307,7 +315,7 @@ class Stage:
         """The life of one ticket: yields when it goes on, and goes on when it is asked to."""
         t = plan.created_at
         yield t
-        ticket = plan.ticket = self._open(plan, t)
+        ticket = plan.played = self._open(plan, t)
         self.progress(1)
         if plan.fate == "new":
             return
@@ -329,7 +337,11 @@ class Stage:
             for number, (kind, words) in enumerate(turns):
                 # Whoever takes a ticket soon answers it.
                 soon = number == 0
-                t = self._customers_pause(t) if kind == "answer" else self._next_step(t, kind, ticket.priority, soon=soon)
+                t = (
+                    self._customers_pause(t)
+                    if kind == "answer"
+                    else self._next_step(t, kind, ticket.priority, soon=soon)
+                )
                 yield t
                 agent = self._turn(plan, agent, kind, words, t)
         if plan.fate == "done":
@@ -352,7 +364,6 @@ class Stage:
 
     def _open(self, plan: Plan, t: dt.datetime) -> Ticket:
         customer, story = plan.customer, plan.story
-        assert customer is not None
         organization = customer.organization
         tags = [*story.tags, *(["vip"] if organization and organization.attributes.get("vip") else [])]
         colleagues = [c for c in self.customers if organization and c.organization == organization and c != customer]
@@ -378,7 +389,6 @@ class Stage:
         )
 
     def _take(self, plan: Plan, agent: Membership, t: dt.datetime) -> None:
-        assert plan.ticket
         by = self.agents["admin"] if self.random.random() < 0.25 else agent
         assignment.assign(ticket=plan.ticket, assignee_id=agent.user_id, actor=self._actor(by), now=t)
         if self.random.random() < 0.06:
@@ -388,7 +398,6 @@ class Stage:
     def _turn(self, plan: Plan, agent: Membership, kind: str, words: str, t: dt.datetime) -> Membership:
         """One turn of the story; gives who has the ticket afterwards."""
         ticket = plan.ticket
-        assert ticket and plan.customer
         if kind == "answer":
             conversation.customer_reply(
                 ticket=ticket,
@@ -414,15 +423,26 @@ class Stage:
         return agent
 
     def _say(
-        self, plan: Plan, author: Membership, words: str, t: dt.datetime, *, internal: bool = False, then: str | None = None
+        self,
+        plan: Plan,
+        author: Membership,
+        words: str,
+        t: dt.datetime,
+        *,
+        internal: bool = False,
+        then: str | None = None,
     ) -> None:
-        assert plan.ticket
         conversation.agent_reply(
-            ticket=plan.ticket, author=author, body=words, internal=internal, then=then, actor=self._actor(author), now=t
+            ticket=plan.ticket,
+            author=author,
+            body=words,
+            internal=internal,
+            then=then,
+            actor=self._actor(author),
+            now=t,
         )
 
     def _hand_over(self, plan: Plan, agent: Membership, t: dt.datetime) -> Membership:
-        assert plan.ticket
         to = self._choose_agent(plan)
         if to.pk != agent.pk:
             assignment.assign(ticket=plan.ticket, assignee_id=to.user_id, actor=self._actor(agent), now=t)
@@ -431,7 +451,6 @@ class Stage:
     def _ending(self, plan: Plan, agent: Membership, t: dt.datetime) -> Iterator[dt.datetime]:
         """What follows the solution: perhaps a reopening, then the closing, seldom a later question."""
         ticket = plan.ticket
-        assert ticket
         if self.random.random() < 0.1:
             again, answer = self.random.choice(demo_texts.REOPENINGS)
             yield (t := self._customers_pause(t))
@@ -447,25 +466,23 @@ class Stage:
         status.change_status(ticket=ticket, to=Status.CLOSED.value, actor=closer, now=t)
         if self.random.random() < 0.03:
             yield (t := self._customers_pause(t + dt.timedelta(days=self.random.uniform(15, 25))))
-            assert plan.customer
             delivered = conversation.customer_reply(
                 ticket=ticket,
                 contact=plan.customer,
-                body=self._letter("some weeks ago you helped me with this. Is there any news on the permanent fix?", plan),
+                body=self._letter("some weeks ago you helped me with this. Is there news on the permanent fix?", plan),
                 channel="email",
                 actor=replace(base.customer(plan.customer), is_replay=True),
                 now=t,
             )
-            plan.ticket = delivered.ticket
+            plan.played = delivered.ticket
             yield (t := self._agents_pause(t, "medium"))
             self._take(plan, agent, t)
-            self._turn(plan, agent, "solve", "good that you ask: the fix has been part of Tidemark since the last release.", t)
+            self._turn(plan, agent, "solve", "good that you ask: the fix came with the last release.", t)
 
     def _merge(self, plan: Plan, t: dt.datetime) -> None:
-        original = plan.duplicate_of.ticket if plan.duplicate_of else None
-        if plan.ticket is None or original is None:
-            return
-        merging.merge(source=plan.ticket, target_id=original.pk, actor=self._actor(self.agents["sam"]), now=t)
+        if plan.duplicate_of and plan.duplicate_of.played:
+            target = plan.duplicate_of.ticket
+            merging.merge(source=plan.ticket, target_id=target.pk, actor=self._actor(self.agents["sam"]), now=t)
 
     # --- Words and people ---------------------------------------------------------------------
 

@@ -54,7 +54,12 @@ CATEGORIES: tuple[tuple[str, str, str, tuple[tuple[str, str], ...]], ...] = (
         "From the order to the parcel.",
         (("Shipping labels", "#F97316"), ("Returns", "#C2410C"), ("Stock levels", "#FB923C")),
     ),
-    ("Data", "#0891B2", "Into Tidemark and out of it.", (("Exports", "#06B6D4"), ("Imports", "#0E7490"), ("Reports", "#22D3EE"))),
+    (
+        "Data",
+        "#0891B2",
+        "Into Tidemark and out of it.",
+        (("Exports", "#06B6D4"), ("Imports", "#0E7490"), ("Reports", "#22D3EE")),
+    ),
     ("Ideas", "#CA8A04", "What Tidemark should be able to do.", ()),
 )
 
@@ -117,11 +122,36 @@ PEOPLE: tuple[tuple[str, int | None], ...] = (
     ("Hana Suzuki", None), ("Mohammed Al-Farsi", None), ("Ruth Goldberg", None), ("Ana Kovačević", None),
 )  # fmt: skip
 
-GREETINGS = ("Hi {first},", "Hello {first},", "Good morning {first},", "Hi {first}, thanks for writing.", "Dear {first},")
-GREETINGS_AGAIN = ("Hi {first},", "Hi again {first},", "Thanks, {first}.", "Thank you for the details, {first}.", "{first},")
-SIGN_OFFS = ("Best regards,\n{agent}", "Kind regards,\n{agent}", "Cheers,\n{agent}", "All the best,\n{agent}", "– {agent}")
+GREETINGS = (
+    "Hi {first},",
+    "Hello {first},",
+    "Good morning {first},",
+    "Hi {first}, thanks for writing.",
+    "Dear {first},",
+)
+GREETINGS_AGAIN = (
+    "Hi {first},",
+    "Hi again {first},",
+    "Thanks, {first}.",
+    "Thank you for the details, {first}.",
+    "{first},",
+)
+SIGN_OFFS = (
+    "Best regards,\n{agent}",
+    "Kind regards,\n{agent}",
+    "Cheers,\n{agent}",
+    "All the best,\n{agent}",
+    "– {agent}",
+)
 CUSTOMER_OPENINGS = ("Hello,", "Hi there,", "Hi team,", "Good morning,", "Dear support,", "Hi,", "")
-CUSTOMER_SIGN_OFFS = ("Thanks,\n{customer}", "Best,\n{first}", "Regards,\n{customer}", "Many thanks\n{first}", "{first}", "")
+CUSTOMER_SIGN_OFFS = (
+    "Thanks,\n{customer}",
+    "Best,\n{first}",
+    "Regards,\n{customer}",
+    "Many thanks\n{first}",
+    "{first}",
+    "",
+)
 
 SLOTS: dict[str, tuple[str, ...]] = {
     "browser": ("Chrome 141", "Firefox 143", "Safari 26", "Edge 141", "Brave on Windows 11"),
@@ -134,7 +164,14 @@ SLOTS: dict[str, tuple[str, ...]] = {
     "idp": ("Okta", "Microsoft Entra ID", "Google Workspace", "Keycloak", "JumpCloud"),
     "plan": ("Starter", "Business", "Enterprise"),
     "month": ("January", "March", "June", "August", "September", "October"),
-    "goods": ("the winter jackets", "our ceramic mugs", "the 250 g bags", "all gift boxes", "the spare parts", "the notebooks"),
+    "goods": (
+        "the winter jackets",
+        "our ceramic mugs",
+        "the 250 g bags",
+        "all gift boxes",
+        "the spare parts",
+        "the notebooks",
+    ),
     "city": ("Gothenburg", "Lyon", "Osaka", "Porto", "Hamburg", "Toronto", "Lagos", "Auckland", "Seoul", "Graz"),
     "weekday": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday"),
     "ledger": ("DATEV", "Xero", "QuickBooks", "Exact Online", "Fortnox"),

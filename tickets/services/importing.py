@@ -3,16 +3,17 @@
 A log has the columns `case`, `activity`, `resource` and `at`. Each row is one call of the domain
 services at the row's own time, by the agent that the resource stands for. What an activity means:
 
-| activity | becomes |
-|---|---|
-| the first row of a case, whatever it is | the ticket is opened (`external_id` is the case), then the row's own meaning follows |
-| Insert ticket | nothing besides the opening; later in a case an internal note |
-| Assign seriousness | the priority: the log does not say which, so a ticket that nobody assessed is low, the first assessment makes it medium, and each further one raises it by a step; at urgent a note |
-| Take in charge ticket | assigned to the agent; a ticket that waited, was resolved or closed opens again, for somebody works on it; where the agent has it open already a note |
-| Wait | pending |
-| Resolve ticket | resolved |
-| Closed | closed |
-| Require upgrade, Create SW anomaly, Resolve SW anomaly, Schedule intervention, VERIFIED, RESOLVED, INVALID, DUPLICATE | an internal note: they speak of the software, not of the request |
+- The first row of a case, whatever it is, opens the ticket (`external_id` is the case); then the
+  row's own meaning follows.
+- *Insert ticket*: nothing besides the opening; later in a case an internal note.
+- *Assign seriousness*: the priority. The log does not say which, so a ticket that nobody assessed
+  is low, the first assessment makes it medium, and each further one raises it by a step; a note
+  where it is urgent already.
+- *Take in charge ticket*: assigned to the agent. A ticket that waited, was resolved or closed opens
+  again, for somebody works on it. A note where the agent has it open already.
+- *Wait*: pending. *Resolve ticket*: resolved. *Closed*: closed.
+- *Require upgrade*, *Create SW anomaly*, *Resolve SW anomaly*, *Schedule intervention*, *VERIFIED*,
+  *RESOLVED*, *INVALID*, *DUPLICATE*: an internal note; they speak of the software, not of the request.
 
 A row that the lifecycle refuses (Closed while not resolved, Wait while waiting already, …) changes
 nothing and is reported with its line and the reason. So is a row that cannot be read.
@@ -152,7 +153,7 @@ def import_log(
     workspace: Workspace,
     rows: Iterable[Row],
     now: dt.datetime,
-    progress: Callable[[int], None] = lambda _rows: None,
+    progress: Callable[[int], object] = lambda _rows: None,
 ) -> Report:
     """Tell the rows again in the workspace: case by case, oldest first, each in its own transaction.
 
@@ -188,7 +189,7 @@ def _import_cases(
     cases: list[list[Row]],
     now: dt.datetime,
     report: Report,
-    progress: Callable[[int], None],
+    progress: Callable[[int], object],
 ) -> None:
     agents = _Agents(workspace, now)
     there: dict[str, UUID] = dict(

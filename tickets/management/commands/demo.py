@@ -63,7 +63,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{total} tickets in the workspace {slug} in {time.monotonic() - began:.1f} s.")
 
     def _bar(self, what: str, total: int) -> "tqdm[Any]":
-        return tqdm(total=total, desc=what, unit=" tickets", disable=None, file=self.stderr._out, mininterval=0.5)
+        return tqdm(total=total, desc=what, unit=" tickets", disable=None, mininterval=0.5)
 
 
 def refuse_in_the_open() -> None:

@@ -40,10 +40,8 @@ class Command(BaseCommand):
 
         began = time.monotonic()
         try:
-            with tqdm(total=len(rows), desc="events", unit="", disable=None, file=self.stderr._out) as bar:
-                report = importing.import_log(
-                    workspace=workspace, rows=rows, now=timezone.now(), progress=bar.update
-                )
+            with tqdm(total=len(rows), desc="events", unit="", disable=None) as bar:
+                report = importing.import_log(workspace=workspace, rows=rows, now=timezone.now(), progress=bar.update)
         except DomainError as error:
             raise CommandError(error.detail) from None
         seconds = time.monotonic() - began
