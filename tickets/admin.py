@@ -14,6 +14,7 @@ from django.utils import timezone
 from helpdesk.accounts.admin_site import ReadOnlyAdmin, ScopedRelatedFilter, WorkspaceAdmin
 from helpdesk.errors import DomainError
 from tickets.events import Actor, ActorKind
+from tickets.forms import LinesField
 from tickets.models import (
     Activity,
     Assignment,
@@ -22,6 +23,7 @@ from tickets.models import (
     Category,
     Comment,
     CustomerToken,
+    Field,
     Merge,
     Participant,
     SearchDocument,
@@ -393,6 +395,48 @@ class CategoryAdmin(WorkspaceAdmin):
                 done += 1
             except DomainError as error:
                 self.message_user(request, f"{category}: {error.detail}", messages.ERROR)
+        self.message_user(request, f"{done} archived.")
+
+
+@admin.register(Field)
+class FieldAdmin(WorkspaceAdmin):
+    """Custom fields of tickets. One that is no longer wanted is archived: its answers stay."""
+
+    may_delete = False
+    list_display = ("label", "key", "kind", "is_required", "position", "archived_at")
+    list_filter = ("kind", ("archived_at", admin.EmptyFieldListFilter))
+    search_fields = ("label", "key")
+    ordering = ("position", "label")
+    fields = ("workspace", "label", "key", "kind", "options", "is_required", "position", "created_at", "archived_at")
+    readonly_fields = ("created_at", "archived_at")
+    actions = ("archive",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        given = super().get_readonly_fields(request, obj)
+        return (*given, "key", "kind") if obj else given
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest | None, **kwargs: Any) -> Any:
+        if db_field.name == "options":  # an option may hold a comma
+            return LinesField(required=False, help_text="Of a choice: one on each line.")
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and not (obj and obj.archived_at)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        names = ("label", "key", "kind", "options", "is_required", "position")
+        changes = {name: form.cleaned_data[name] for name in names if name in form.cleaned_data}
+        stored = Field.objects.for_workspace(obj.workspace_id).get(pk=obj.pk) if change else None
+        saved = setup.save_field(workspace=obj.workspace, changes=changes, field=stored, now=timezone.now())
+        obj.pk = saved.pk
+
+    @admin.action(description="Archive", permissions=["work"])
+    def archive(self, request: HttpRequest, queryset: Any) -> None:
+        """No longer asked or shown; the answers stay with their tickets."""
+        done = 0
+        for field in queryset.filter(archived_at=None):
+            setup.delete_field(field=field, now=timezone.now())
+            done += 1
         self.message_user(request, f"{done} archived.")
 
 

@@ -1,6 +1,7 @@
 """What people type into the console, translated for the services: shapes are checked here, rules there."""
 
-from collections.abc import Iterable
+import datetime as dt
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,8 @@ from django.core.files.uploadedfile import UploadedFile
 
 from helpdesk.errors import DomainError
 from tickets.lifecycle import Priority, Status
+from tickets.models import Field
+from tickets.models.setup import FIELD_KINDS
 
 Choice = tuple[str, str]
 
@@ -30,6 +33,41 @@ class WordsField(forms.CharField):
 
     def prepare_value(self, value: Any) -> Any:
         return ", ".join(value) if isinstance(value, list | tuple) else value
+
+
+class LinesField(forms.CharField):
+    """Several words, one on each line; cleans to a list."""
+
+    widget = forms.Textarea
+
+    def clean(self, value: Any) -> Any:
+        return [line.strip() for line in str(super().clean(value) or "").splitlines() if line.strip()]
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list | tuple) else value
+
+
+class NumberField(forms.FloatField):
+    """A number; a whole one stays whole."""
+
+    widget = forms.NumberInput(attrs={"step": "any", "inputmode": "decimal"})
+
+    def clean(self, value: Any) -> Any:
+        number = super().clean(value)
+        return int(number) if number is not None and number.is_integer() else number
+
+
+class DayField(forms.DateField):
+    """A date; cleans to YYYY-MM-DD."""
+
+    widget = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(input_formats=["%Y-%m-%d"], **kwargs)
+
+    def clean(self, value: Any) -> Any:
+        day: dt.date | None = super().clean(value)
+        return day.isoformat() if day else None
 
 
 class ManyFilesInput(forms.ClearableFileInput):
@@ -77,7 +115,43 @@ class DomainForm(forms.Form):
             self.add_error(None, error.detail)
 
 
-class NewTicketForm(DomainForm):
+CUSTOM = "custom_fields."  # before the key: the name that services give their errors
+
+
+def control_of(asked: Field) -> forms.Field:
+    """The control that asks for a custom field; what it cleans to is what JSON keeps, None for no answer."""
+    common: dict[str, Any] = {"label": asked.label, "required": asked.is_required}
+    if asked.kind == "number":
+        return NumberField(**common)
+    if asked.kind == "choice":
+        choices = [("", "–"), *((option, option) for option in asked.options)]
+        return forms.TypedChoiceField(choices=choices, empty_value=None, **common)  # type: ignore[arg-type]
+    if asked.kind == "checkbox":
+        return forms.BooleanField(label=asked.label, required=False)  # no is an answer, too
+    if asked.kind == "date":
+        return DayField(**common)
+    return forms.CharField(max_length=1000, empty_value=None, **common)  # type: ignore[arg-type]
+
+
+class CustomFieldsForm(DomainForm):
+    """A form that also asks for the workspace's custom fields."""
+
+    def __init__(self, *args: Any, custom: Sequence[Field] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.asked = [CUSTOM + field.key for field in custom]
+        self.fields.update(zip(self.asked, map(control_of, custom), strict=True))
+
+    @property
+    def custom_controls(self) -> list[forms.BoundField]:
+        """The controls of the custom fields, in their order."""
+        return [self[name] for name in self.asked]
+
+    def take_answers(self) -> dict[str, Any]:
+        """The answers by key, taken out of what was cleaned."""
+        return {name.removeprefix(CUSTOM): self.cleaned_data.pop(name) for name in self.asked}
+
+
+class NewTicketForm(CustomFieldsForm):
     """A ticket that an agent opens for a customer."""
 
     subject = forms.CharField(max_length=255, widget=forms.TextInput(attrs={"autocomplete": "off"}))
@@ -198,6 +272,45 @@ class CategoryForm(DomainForm):
         label="Colour", max_length=7, widget=forms.TextInput(attrs={"type": "color"}), initial="#3B82F6"
     )
     parent_id = IdField(label="Below", help_text="Leave it empty for a category at the top.")
+
+
+class FieldForm(DomainForm):
+    """A custom field of tickets."""
+
+    label = forms.CharField(
+        max_length=60,
+        help_text="What people read, like “Order number”.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    key = forms.CharField(
+        max_length=40,
+        help_text="Its name in the API, like order_number: lower-case letters, digits and _. It stays.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+    kind = forms.ChoiceField(choices=FIELD_KINDS, help_text="It stays.")
+    options = LinesField(
+        required=False,
+        max_length=10_000,
+        widget=forms.Textarea(attrs={"rows": 5}),
+        help_text="Of a choice: one on each line. One that you take away stays on its tickets.",
+    )
+    position = forms.TypedChoiceField(label="Place", coerce=int, required=False, empty_value=None)  # type: ignore[arg-type]
+    is_required = forms.BooleanField(
+        label="Required",
+        required=False,
+        help_text="Agents must answer it when they open a ticket. A customer’s ticket is never refused for it.",
+    )
+
+    def __init__(self, *args: Any, existing: Field | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if existing is not None:
+            del self.fields["key"], self.fields["kind"]
+            if existing.kind != "choice":
+                del self.fields["options"]
+
+    def changes(self) -> dict[str, Any]:
+        """What the service takes: without a place, the field keeps its own or is the last."""
+        return {name: value for name, value in self.cleaned_data.items() if name != "position" or value is not None}
 
 
 class CannedResponseForm(DomainForm):

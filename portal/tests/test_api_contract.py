@@ -20,7 +20,14 @@ from schemathesis.specs.openapi.checks import (
 from helpdesk.accounts import tokens
 from helpdesk.accounts.tests.factories import WorkspaceFactory
 from helpdesk.wsgi import application
-from tickets.tests.factories import CannedResponseFactory, CategoryFactory, make_agent, make_reply, make_ticket
+from tickets.tests.factories import (
+    CannedResponseFactory,
+    CategoryFactory,
+    FieldFactory,
+    make_agent,
+    make_reply,
+    make_ticket,
+)
 
 pytestmark = pytest.mark.django_db
 EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "8"))
@@ -53,6 +60,7 @@ def known(db):
             "ticket_id": str(ticket.pk),
             "comment_id": str(make_reply(ticket, owner).pk),
             "category_id": str(CategoryFactory(workspace=workspace).pk),
+            "field_id": str(FieldFactory(workspace=workspace).pk),
             "response_id": str(CannedResponseFactory(workspace=workspace).pk),
         },
     }

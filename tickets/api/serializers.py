@@ -6,6 +6,7 @@ rows, because a page of twenty tickets should not cost twenty serializers.
 """
 
 import datetime as dt
+import json
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -20,12 +21,24 @@ from rest_framework import serializers
 
 from helpdesk.api.views import StrictSerializer
 from tickets.lifecycle import Priority, Status
-from tickets.models import CHANNELS, Activity, Attachment, CannedResponse, Category, Participant, Ticket, Watcher
+from tickets.models import (
+    CHANNELS,
+    Activity,
+    Attachment,
+    CannedResponse,
+    Category,
+    Field,
+    Participant,
+    Ticket,
+    Watcher,
+)
+from tickets.models.setup import FIELD_KINDS
 from tickets.models.ticket import TicketTag
 from tickets.services import base, files
 
 STATUSES = [status.value for status in Status]
 PRIORITIES = [priority.value for priority in Priority]
+KINDS = [kind for kind, _ in FIELD_KINDS]
 LINK_KINDS = ["related", "parent", "follow_up"]
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -50,6 +63,14 @@ def _tags() -> serializers.ListField:
     return serializers.ListField(child=serializers.CharField(max_length=40), max_length=50, required=False)
 
 
+def _answers() -> serializers.DictField:
+    return serializers.DictField(
+        required=False,
+        help_text="Custom fields by key: text, a number, an option, true or false, or a date like 2026-03-31. "
+        "Null takes an answer away; keys that are not sent stay.",
+    )
+
+
 # --- Input ------------------------------------------------------------------------------------
 
 
@@ -66,6 +87,7 @@ class TicketIn(StrictSerializer):
     team_id = Id(required=False, allow_null=True)
     tags = _tags()
     cc = _addresses()
+    custom_fields = _answers()
 
 
 class TicketChanges(StrictSerializer):
@@ -84,6 +106,7 @@ class TicketChanges(StrictSerializer):
     team_id = Id(required=False, allow_null=True)
     tags = _tags()
     cc = _addresses()
+    custom_fields = _answers()
 
 
 class Nothing(StrictSerializer):
@@ -147,6 +170,34 @@ class CategoryChanges(CategoryIn):
     """The fields to change; those that are not sent stay."""
 
     name = serializers.CharField(max_length=80, required=False)
+
+
+class FieldIn(StrictSerializer):
+    """A new custom field."""
+
+    key = serializers.CharField(
+        max_length=40, help_text="A lower-case letter, then lower-case letters, digits and _. It stays."
+    )
+    # `label` is also an attribute of every field of Django REST framework.
+    label = serializers.CharField(max_length=60, help_text="What people read.")  # type: ignore[assignment]
+    kind = serializers.ChoiceField(choices=KINDS, help_text="It stays.")
+    options = serializers.ListField(
+        child=serializers.CharField(max_length=80), max_length=100, required=False, help_text="Of a choice: 1 to 100."
+    )
+    is_required = serializers.BooleanField(
+        required=False, help_text="Asked of agents in the console; a ticket that comes in is never refused for it."
+    )
+    position = serializers.IntegerField(
+        min_value=1, required=False, help_text="Its place, from 1; the others make room. The last unless given."
+    )
+
+
+class FieldChanges(FieldIn):
+    """The properties to change; those that are not sent stay. The key and the kind can only be sent as they are."""
+
+    key = serializers.CharField(max_length=40, required=False)
+    label = serializers.CharField(max_length=60, required=False)  # type: ignore[assignment]
+    kind = serializers.ChoiceField(choices=KINDS, required=False)
 
 
 class CannedResponseIn(StrictSerializer):
@@ -227,6 +278,9 @@ class TicketDetail(TicketItem):
     closed_at = serializers.DateTimeField(allow_null=True)
     next_deadline_at = serializers.DateTimeField(allow_null=True)
     merged_into_id = serializers.UUIDField(allow_null=True)
+    custom_fields = serializers.DictField(
+        help_text="Every custom field by its key, in their order; null without an answer."
+    )
     version = serializers.IntegerField(help_text="Counts changes; the ETag.")
 
 
@@ -318,6 +372,19 @@ class CategoryOut(serializers.Serializer):
     created_at = serializers.DateTimeField()
 
 
+class FieldOut(serializers.Serializer):
+    """A custom field of tickets."""
+
+    id = serializers.UUIDField()
+    key = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    kind = serializers.ChoiceField(choices=KINDS)
+    options = serializers.ListField(child=serializers.CharField())
+    is_required = serializers.BooleanField()
+    position = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+
+
 class CannedResponseOut(serializers.Serializer):
     """A saved reply."""
 
@@ -365,6 +432,7 @@ _DETAIL_FIELDS = (
     "closed_at",
     "next_deadline_at",
     "merged_into_id",
+    "custom_fields",
     "version",
 )
 COMMENT_FIELDS = (
@@ -380,6 +448,7 @@ COMMENT_FIELDS = (
     "channel",
 )
 CATEGORY_FIELDS = ("id", "name", "description", "color", "parent_id", "created_at")
+FIELD_FIELDS = ("id", "key", "label", "kind", "options", "is_required", "position", "created_at")
 CANNED_FIELDS = (
     "id",
     "title",
@@ -435,9 +504,14 @@ def _detail_query() -> tuple[str, tuple[Any, ...]]:
     tags = TicketTag.objects.filter(ticket=OuterRef("pk")).order_by("tag__name").values("tag__name")
     cc = Participant.unscoped.filter(ticket=OuterRef("pk")).order_by("contact__email").values("contact__email")
     watchers = Watcher.unscoped.filter(ticket=OuterRef("pk")).order_by("created_at", "pk").values("user_id")
+    keys = Field.objects.for_workspace(_SOME_WORKSPACE).filter(archived_at=None).order_by("position").values("key")
     live = Ticket.objects.for_workspace(_SOME_WORKSPACE).live().filter(pk=_SOME_TICKET)
     query: tuple[str, tuple[Any, ...]] = live.values(
-        *_DETAIL_FIELDS, tag_names=ArraySubquery(tags), cc=ArraySubquery(cc), watcher_ids=ArraySubquery(watchers)
+        *_DETAIL_FIELDS,
+        tag_names=ArraySubquery(tags),
+        cc=ArraySubquery(cc),
+        watcher_ids=ArraySubquery(watchers),
+        field_keys=ArraySubquery(keys),
     ).query.sql_with_params()
     return query
 
@@ -455,6 +529,8 @@ def ticket_detail(workspace_id: UUID, ticket_id: UUID) -> dict[str, Any] | None:
     found = dict(zip(names, row, strict=True))
     found["watcher_ids"] = [str(pk) for pk in found["watcher_ids"]]
     found["tags"] = found.pop("tag_names")
+    answers = json.loads(found["custom_fields"])  # a bare cursor of Django gives JSON as text
+    found["custom_fields"] = {key: answers.get(key) for key in found.pop("field_keys")}
     return plain(found)
 
 
@@ -502,6 +578,11 @@ def activity(row: Activity) -> dict[str, Any]:
 def category(row: Category) -> dict[str, Any]:
     """A category."""
     return of(row, CATEGORY_FIELDS)
+
+
+def field(row: Field) -> dict[str, Any]:
+    """A custom field."""
+    return of(row, FIELD_FIELDS)
 
 
 def canned_response(row: CannedResponse) -> dict[str, Any]:

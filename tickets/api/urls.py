@@ -10,6 +10,8 @@ urlpatterns = [
     path("tickets/trash", views.Trash.as_view(), name="trash"),
     path("tickets/categories", views.Categories.as_view(), name="categories"),
     path("tickets/categories/<uuid:category_id>", views.OneCategory.as_view(), name="category"),
+    path("tickets/fields", views.Fields.as_view(), name="fields"),
+    path("tickets/fields/<uuid:field_id>", views.OneField.as_view(), name="field"),
     path("tickets/canned-responses", views.CannedResponses.as_view(), name="canned-responses"),
     path("tickets/canned-responses/<uuid:response_id>", views.OneCannedResponse.as_view(), name="canned-response"),
     path(

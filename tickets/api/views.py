@@ -28,7 +28,7 @@ from tickets.api import serializers as shapes
 from tickets.api.schema import IF_NONE_MATCH, described
 from tickets.events import Actor
 from tickets.filters import TicketFilter, exact_total
-from tickets.models import Activity, Attachment, CannedResponse, Category, Comment, Tag, Ticket, TicketLink
+from tickets.models import Activity, Attachment, CannedResponse, Category, Comment, Field, Tag, Ticket, TicketLink
 from tickets.services import assignment, base, conversation, editing, files, merging, opening, setup, status
 
 PAGING = frozenset({"page", "limit"})
@@ -799,6 +799,101 @@ class OneCategory(TicketView):
     )
     def delete(self, request: Request, category_id: UUID) -> HttpResponseBase:
         setup.delete_category(category=self.category(category_id), now=self.now)
+        return Response(status=204)
+
+
+# --- Custom fields ----------------------------------------------------------------------------
+
+
+class Fields(TicketView):
+    """What a workspace asks of its tickets besides what every ticket says."""
+
+    permissions = {"POST": Permission.MANAGE}
+
+    @described(
+        "fields_list",
+        "List custom fields",
+        answer=envelope_of("fields", shapes.FieldOut),
+        parameters=PAGE_PARAMETERS,
+        needs=EVERYONE,
+        description="In their order. A ticket has its answers in `custom_fields`.",
+        tag="Custom fields",
+    )
+    def get(self, request: Request) -> HttpResponseBase:
+        self.only_parameters()
+        rows = Field.objects.for_workspace(self.workspace).filter(archived_at=None).order_by("position", "id")
+        return self.page(
+            rows.values(*shapes.FIELD_FIELDS),
+            plural="fields",
+            to_json=lambda page: [shapes.plain(row) for row in page],
+        )
+
+    @described(
+        "fields_create",
+        "Create a custom field",
+        request=shapes.FieldIn,
+        answer=shapes.FieldOut,
+        status=201,
+        needs=ADMINS,
+        tag="Custom fields",
+    )
+    @idempotent
+    def post(self, request: Request) -> HttpResponseBase:
+        made = setup.save_field(workspace=self.workspace, changes=self.read(shapes.FieldIn), now=self.now)
+        headers = {"Location": f"/api/tickets/fields/{made.pk}"}
+        return Response(shapes.field(made), status=201, headers=headers)
+
+
+class OneField(TicketView):
+    """A custom field."""
+
+    permissions = {"PUT": Permission.MANAGE, "PATCH": Permission.MANAGE, "DELETE": Permission.MANAGE}
+
+    def field(self, field_id: UUID) -> Field:
+        """The field of the address. Raises NotFound."""
+        return base.find_field(self.workspace.pk, field_id)
+
+    @described("fields_get", "Get a custom field", answer=shapes.FieldOut, needs=EVERYONE, tag="Custom fields")
+    def get(self, request: Request, field_id: UUID) -> HttpResponseBase:
+        return Response(shapes.field(self.field(field_id)))
+
+    @described(
+        "fields_update",
+        "Update a custom field",
+        request=shapes.FieldChanges,
+        answer=shapes.FieldOut,
+        needs=ADMINS,
+        description="Changes the properties that are sent.",
+        tag="Custom fields",
+    )
+    def put(self, request: Request, field_id: UUID) -> HttpResponseBase:
+        changes = self.read(shapes.FieldChanges)
+        saved = setup.save_field(workspace=self.workspace, changes=changes, field=self.field(field_id), now=self.now)
+        return Response(shapes.field(saved))
+
+    @described(
+        "fields_patch",
+        "Update a custom field",
+        request=shapes.FieldChanges,
+        answer=shapes.FieldOut,
+        needs=ADMINS,
+        description="The same as PUT.",
+        tag="Custom fields",
+    )
+    def patch(self, request: Request, field_id: UUID) -> HttpResponseBase:
+        return self.put(request, field_id)
+
+    @described(
+        "fields_delete",
+        "Delete a custom field",
+        answer=None,
+        status=204,
+        needs=ADMINS,
+        description="It is no longer asked or shown; the answers come back with a field of the same key.",
+        tag="Custom fields",
+    )
+    def delete(self, request: Request, field_id: UUID) -> HttpResponseBase:
+        setup.delete_field(field=self.field(field_id), now=self.now)
         return Response(status=204)
 
 

@@ -1,7 +1,7 @@
 """The tables of the tickets app, from the ground up: setup, ticket, conversation, timeline."""
 
 from tickets.models.conversation import Attachment, Comment
-from tickets.models.setup import CannedResponse, Category, Sequence, Tag, View
+from tickets.models.setup import CannedResponse, Category, Field, Sequence, Tag, View
 from tickets.models.ticket import (
     CHANNELS,
     CustomerToken,
@@ -25,6 +25,7 @@ __all__ = [
     "Category",
     "Comment",
     "CustomerToken",
+    "Field",
     "Merge",
     "Participant",
     "SearchDocument",

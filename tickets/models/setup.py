@@ -1,7 +1,8 @@
-"""What a workspace sets up before tickets come: numbers, categories, tags, canned responses, views."""
+"""What a workspace sets up before tickets come: numbers, categories, fields, tags, canned responses, views."""
 
 from typing import Any, ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models.functions import Lower
@@ -10,7 +11,18 @@ from django.utils import timezone
 from helpdesk.accounts.models import Team, User, Workspace, WorkspaceManager, WorkspaceModel
 
 SHORTCUT = RegexValidator(r"\A[a-z0-9][a-z0-9_-]{0,39}\Z", "Use lower-case letters, digits, - and _, up to 40.")
+FIELD_KEY = RegexValidator(
+    r"\A[a-z][a-z0-9_]{0,39}\Z", "Begin with a lower-case letter; then lower-case letters, digits and _, up to 40."
+)
 COLOR = RegexValidator(r"\A#[0-9a-fA-F]{6}\Z", "Write the colour as # and six hexadecimal digits, like #3B82F6.")
+
+FIELD_KINDS = [
+    ("text", "Text"),
+    ("number", "Number"),
+    ("choice", "Choice"),
+    ("checkbox", "Checkbox"),
+    ("date", "Date"),
+]
 
 
 class Sequence(models.Model):
@@ -57,6 +69,43 @@ class Category(WorkspaceModel):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Field(WorkspaceModel):
+    """A question that a workspace asks of its tickets, answered in `Ticket.custom_fields` under its key.
+
+    The key and the kind stay what they are, because answers stand under them. A deleted field is
+    archived: the answers stay where they are, unseen, and come back with a field of the same key.
+    """
+
+    key = models.CharField(max_length=40, validators=[FIELD_KEY])
+    label = models.CharField(max_length=60)
+    kind = models.CharField(max_length=10, choices=FIELD_KINDS)
+    options = ArrayField(models.CharField(max_length=80), default=list, blank=True, help_text="Of a choice: 1 to 100.")
+    is_required = models.BooleanField(
+        default=False, help_text="Asked of agents; a ticket that comes in is never refused for it."
+    )
+    position = models.PositiveSmallIntegerField(default=1, help_text="Its place among the fields, from 1.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        db_table = "ticket_fields"
+        verbose_name = "ticket field"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "key"], condition=models.Q(archived_at=None), name="one_field_per_key"
+            ),
+            models.CheckConstraint(condition=models.Q(kind__in=[kind for kind, _ in FIELD_KINDS]), name="field_kind"),
+            models.CheckConstraint(
+                condition=models.Q(kind="choice", options__len__range=(1, 100))
+                | (~models.Q(kind="choice") & models.Q(options=[])),
+                name="choices_have_options",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.label
 
 
 class Tag(WorkspaceModel):

@@ -85,6 +85,13 @@ class Ticket(WorkspaceModel):
     category = models.ForeignKey(Category, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     tags = models.ManyToManyField(Tag, through="TicketTag", related_name="tickets")
     created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    custom_fields = models.JSONField(
+        default=dict,
+        db_default=Value({}, models.JSONField()),
+        blank=True,
+        editable=False,
+        help_text="The answers to the workspace's fields, by key; what is not answered is not there.",
+    )
 
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)

@@ -1,8 +1,9 @@
 """What every service stands on: locks, lookups within the workspace, clean text."""
 
 import datetime as dt
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -14,11 +15,13 @@ from helpdesk.accounts.roles import Permission
 from helpdesk.errors import Conflict, InvalidInput, LostUpdate, NotFound
 from tickets.events import Actor, ActorKind
 from tickets.markup import is_text
-from tickets.models import Category, Tag, Ticket
+from tickets.models import Category, Field, Tag, Ticket
 
 SUBJECT_LENGTH = 255
 TEXT_LENGTH = 200_000
 NAME_LENGTH = 120
+ANSWER_LENGTH = 1000  # of a text in a custom field
+LARGEST_NUMBER = 10**15  # beyond it, not every reader of JSON keeps whole numbers exact
 
 
 def agent(membership: Membership) -> Actor:
@@ -154,3 +157,103 @@ def find_contact(workspace_id: UUID, address: str, name: str = "") -> Contact:
         contact.name = name[:NAME_LENGTH]
         contact.save(update_fields=["name"])
     return contact
+
+
+# --- Custom fields ----------------------------------------------------------------------------
+
+
+def live_fields(workspace_id: UUID) -> list[Field]:
+    """The custom fields that the workspace asks for, in their order."""
+    rows = Field.objects.for_workspace(workspace_id).filter(archived_at=None)
+    return list(rows.order_by("position", "created_at", "pk"))
+
+
+def find_field(workspace_id: UUID, field_id: UUID) -> Field:
+    """A custom field that is asked for. Raises NotFound, also for a foreign id."""
+    found: Field | None = Field.objects.for_workspace(workspace_id).filter(pk=field_id, archived_at=None).first()
+    return found or _missing("id", "field")
+
+
+def clean_fields(
+    workspace_id: UUID, values: Any, *, stored: Mapping[str, Any] | None = None, complete: bool = False
+) -> dict[Field, Any]:
+    """Answers to custom fields, checked and as JSON keeps them, by field; None takes an answer away.
+
+    text: up to 1,000 characters; number: finite, up to 10^15; choice: one of its options;
+    checkbox: true or false; date: YYYY-MM-DD. What is equal to `stored` is good already, also a
+    choice that is no longer offered. `complete` asks for every required field.
+
+    Raises InvalidInput naming `custom_fields.<key>` for each that is wrong or unknown.
+    """
+    if not isinstance(values, Mapping):
+        raise InvalidInput.of("custom_fields", "This must be an object: the keys of fields and their values.")
+    asked = {field.key: field for field in live_fields(workspace_id)}
+    before = stored or {}
+    cleaned: dict[Field, Any] = {}
+    errors: dict[str, list[str]] = {}
+    for key, value in values.items():
+        name, field = f"custom_fields.{key}", asked.get(key)
+        if field is None:
+            errors[name] = ["There is no such field."]
+        elif key in before and type(before[key]) is type(value) and before[key] == value:
+            cleaned[field] = value
+        else:
+            try:
+                cleaned[field] = _answer(name, field, value)
+            except InvalidInput as error:
+                errors |= error.errors
+    if complete:
+        for key, field in asked.items():
+            if field.is_required and key not in values:
+                errors[f"custom_fields.{key}"] = ["This field is required."]
+    if errors:
+        raise InvalidInput(next(iter(errors.values()))[0], errors=errors)
+    return cleaned
+
+
+def _answer(name: str, field: Field, value: Any) -> Any:
+    if value is not None:
+        value = _ANSWERS[field.kind](name, field, value)
+    if value is None and field.is_required:
+        raise InvalidInput.of(name, "This field is required.")
+    return value
+
+
+def _text_answer(name: str, field: Field, value: Any) -> str | None:
+    return text(name, value, longest=ANSWER_LENGTH, required=False) or None
+
+
+def _number_answer(name: str, field: Field, value: Any) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidInput.of(name, "This must be a number.")
+    if not -LARGEST_NUMBER <= value <= LARGEST_NUMBER or math.isnan(value):
+        raise InvalidInput.of(name, "This number is too large: up to 1,000,000,000,000,000 are possible.")
+    return value
+
+
+def _choice_answer(name: str, field: Field, value: Any) -> str:
+    return choice(name, value, field.options)
+
+
+def _checkbox_answer(name: str, field: Field, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidInput.of(name, "This must be true or false.")
+    return value
+
+
+def _date_answer(name: str, field: Field, value: Any) -> str:
+    try:
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+            return dt.date.fromisoformat(value).isoformat()
+    except ValueError:
+        pass
+    raise InvalidInput.of(name, "This must be a date, like 2026-03-31.")
+
+
+_ANSWERS: dict[str, Callable[[str, Field, Any], Any]] = {
+    "text": _text_answer,
+    "number": _number_answer,
+    "choice": _choice_answer,
+    "checkbox": _checkbox_answer,
+    "date": _date_answer,
+}

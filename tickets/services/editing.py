@@ -29,6 +29,7 @@ FIELDS = frozenset(
         "status",
         "assignee_id",
         "team_id",
+        "custom_fields",
     }
 )
 TRASH_DAYS = 30
@@ -46,8 +47,8 @@ def update_ticket(
     """Change the fields that are given, all or none; `status` goes through the lifecycle.
 
     Fields: subject, description, priority, category_id, requester_email, requester_name, tags and
-    cc (whole lists), team_id, assignee_id (None takes it away), status. What is equal already
-    is not recorded.
+    cc (whole lists), custom_fields (only the keys that are given; None takes an answer away),
+    team_id, assignee_id (None takes it away), status. What is equal already is not recorded.
 
     Raises InvalidInput naming the field (also an unknown one), NotFound for foreign ids, Conflict
     for an illegal move, LostUpdate when the ticket is not at `expected_version`.
@@ -120,12 +121,24 @@ def _change_fields(ticket: Ticket, changes: Mapping[str, Any], *, actor: Actor, 
         log += _set_tags(ticket, changes["tags"])
     if "cc" in changes:
         log += _set_cc(ticket, changes["cc"], now=now)
+    if "custom_fields" in changes and (answered := _answer(ticket, changes["custom_fields"])):
+        log += answered
+        fields.append("custom_fields")
     if not log:
         return
     base.save(ticket, *dict.fromkeys(fields), now=now)
     if {"subject", "description"} & set(fields):
         search.index(ticket.pk)
     timeline.record(ticket=ticket, event=Event.UPDATED, actor=actor, now=now, changes=log)
+
+
+def _answer(ticket: Ticket, values: Any) -> list[dict[str, Any]]:
+    before = ticket.custom_fields
+    given = base.clean_fields(ticket.workspace_id, values, stored=before)
+    changed = {field: value for field, value in given.items() if before.get(field.key) != value}
+    after = before | {field.key: value for field, value in changed.items()}
+    ticket.custom_fields = {key: value for key, value in after.items() if value is not None}
+    return [timeline.changed(field.label, before.get(field.key), value) for field, value in changed.items()]
 
 
 def _set_tags(ticket: Ticket, names: Any) -> list[dict[str, Any]]:

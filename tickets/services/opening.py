@@ -1,6 +1,7 @@
 """A ticket begins."""
 
 import datetime as dt
+from collections.abc import Mapping
 from collections.abc import Sequence as List
 from typing import Any
 from uuid import UUID
@@ -48,10 +49,13 @@ def open_ticket(
     cc: List[str] = (),
     attachments: List[Attachment] = (),
     external_id: str | None = None,
+    custom_fields: Mapping[str, Any] | None = None,
+    is_complete: bool = False,
 ) -> Ticket:
     """Open a ticket for a customer, who becomes a contact of the workspace if they are new.
 
-    Raises InvalidInput naming the field, NotFound for a category, agent or team that is not of
+    `is_complete` asks for every required custom field: of an agent who fills in the form, never of
+    a ticket that comes in. Raises InvalidInput naming the field, NotFound for a category, agent or team that is not of
     this workspace.
     """
     subject = base.text("subject", subject, longest=base.SUBJECT_LENGTH, one_line=True)
@@ -64,6 +68,12 @@ def open_ticket(
     team = base.find_team(workspace.pk, team_id)
     assignee = base.find_assignee(workspace.pk, assignee_id).user if assignee_id else None
     labels = base.find_tags(workspace.pk, tags) if tags else []
+    asks = is_complete or custom_fields is not None
+    answers = (
+        base.clean_fields(workspace.pk, {} if custom_fields is None else custom_fields, complete=is_complete)
+        if asks
+        else {}
+    )
     others = [a for a in dict.fromkeys(base.email_address("cc", a) for a in cc) if a != address]
     contact = base.find_contact(workspace.pk, address, name)
 
@@ -88,6 +98,7 @@ def open_ticket(
         updated_at=now,
         last_message_at=now,
         external_id=external_id,
+        custom_fields={field.key: value for field, value in answers.items() if value is not None},
     )
     ticket.save(force_insert=True)
     TicketTag.objects.bulk_create([TicketTag(ticket=ticket, tag=tag) for tag in labels])

@@ -1,4 +1,4 @@
-"""Categories, canned responses and saved views."""
+"""Categories, custom fields, canned responses and saved views."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -10,13 +10,15 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from helpdesk.accounts.models import User, Workspace
-from helpdesk.errors import Conflict, InvalidInput
+from helpdesk.errors import Conflict, InvalidInput, NotFound
 from tickets import markup
-from tickets.models import CannedResponse, Category, Ticket, View
-from tickets.models.setup import COLOR, SHORTCUT
+from tickets.models import CannedResponse, Category, Field, Ticket, View
+from tickets.models.setup import COLOR, FIELD_KEY, FIELD_KINDS, SHORTCUT
 from tickets.services import base
 
 MAX_DEPTH = 5
+MAX_FIELDS = 50
+MAX_OPTIONS = 100
 
 
 def _known(changes: Mapping[str, Any], fields: set[str]) -> None:
@@ -99,6 +101,98 @@ def delete_category(*, category: Category, now: dt.datetime) -> None:
         raise Conflict("There are categories below this one; move or delete them first.", code="has_children")
     fresh.archived_at = now
     fresh.save(update_fields=["archived_at"])
+
+
+# --- Custom fields ----------------------------------------------------------------------------
+
+
+@transaction.atomic
+def save_field(
+    *, workspace: Workspace, changes: Mapping[str, Any], now: dt.datetime, field: Field | None = None
+) -> Field:
+    """Make a custom field, or change the given properties: label, options, is_required, position.
+
+    A new one also takes its key and kind, which stay. `options` are a choice's, in their order; one
+    that is taken away stays on its tickets. `position` is its place from 1; the others make room.
+
+    Raises InvalidInput naming the property (also a key that is taken), NotFound for a deleted field,
+    Conflict beyond 50 fields.
+    """
+    _known(changes, {"key", "label", "kind", "options", "is_required", "position"})
+    # Places are given out anew below: one at a time per workspace.
+    Workspace.objects.select_for_update().get(pk=workspace.pk)
+    others = base.live_fields(workspace.pk)
+    if field is None:
+        if len(others) >= MAX_FIELDS:
+            raise Conflict(f"A workspace can have up to {MAX_FIELDS} fields.", code="too_many")
+        field = _new_field(workspace, changes, others, now=now)
+        changes = {"label": "", "options": [], **changes}
+    else:
+        field = next((other for other in others if other.pk == field.pk), None)
+        if field is None:
+            raise NotFound("There is no such field.", errors={"id": ["There is no such field."]})
+        for name in ("key", "kind"):
+            if name in changes and changes[name] != getattr(field, name):
+                raise InvalidInput.of(name, f"The {name} stays as it is: the answers of tickets depend on it.")
+        others.remove(field)
+    if "label" in changes:
+        field.label = base.text("label", changes["label"], longest=60, one_line=True)
+    if "options" in changes:
+        field.options = _options(field.kind, changes["options"])
+    if "is_required" in changes:
+        if not isinstance(changes["is_required"], bool):
+            raise InvalidInput.of("is_required", "This must be true or false.")
+        field.is_required = changes["is_required"]
+    place = changes.get("position", field.position)
+    if isinstance(place, bool) or not isinstance(place, int) or place < 1:
+        raise InvalidInput.of("position", "This must be a place: 1 is the first.")
+    others.insert(place - 1, field)
+    field.position = others.index(field) + 1
+    field.save()
+    _number(workspace.pk, others)
+    return field
+
+
+def _new_field(workspace: Workspace, changes: Mapping[str, Any], others: list[Field], *, now: dt.datetime) -> Field:
+    key = _checked(FIELD_KEY, "key", base.text("key", changes.get("key", ""), longest=40))
+    kind = base.choice("kind", changes.get("kind", ""), [kind for kind, _ in FIELD_KINDS])
+    if any(other.key == key for other in others):
+        raise InvalidInput.of("key", "There is a field with this key already.")
+    if Field.objects.for_workspace(workspace).filter(key=key).exclude(kind=kind).exists():
+        # Its answers are still on the tickets, and would be shown as answers of this one.
+        raise InvalidInput.of("key", "A deleted field of another kind had this key. Choose another one.")
+    return Field(workspace=workspace, key=key, kind=kind, position=len(others) + 1, created_at=now)
+
+
+def _options(kind: str, values: Any) -> list[str]:
+    if not isinstance(values, list | tuple):
+        raise InvalidInput.of("options", "This must be a list of words.")
+    options = [base.text("options", value, longest=80, one_line=True) for value in values[: MAX_OPTIONS + 1]]
+    if kind != "choice" and options:
+        raise InvalidInput.of("options", "Only a choice has options.")
+    if kind == "choice" and not 1 <= len(options) <= MAX_OPTIONS:
+        raise InvalidInput.of("options", f"A choice has 1 to {MAX_OPTIONS} options.")
+    if len(set(options)) < len(options):
+        raise InvalidInput.of("options", "An option is there twice.")
+    return options
+
+
+def _number(workspace_id: UUID, fields: list[Field]) -> None:
+    moved = []
+    for place, field in enumerate(fields, start=1):
+        if field.position != place:
+            field.position = place
+            moved.append(field)
+    Field.objects.for_workspace(workspace_id).bulk_update(moved, ["position"])
+
+
+@transaction.atomic
+def delete_field(*, field: Field, now: dt.datetime) -> None:
+    """Archive a custom field: it is no longer asked or shown. Its answers stay with the tickets, unseen."""
+    Workspace.objects.select_for_update().get(pk=field.workspace_id)
+    field.archived_at = now
+    field.save(update_fields=["archived_at"])
+    _number(field.workspace_id, base.live_fields(field.workspace_id))
 
 
 # --- Canned responses -------------------------------------------------------------------------

@@ -198,6 +198,8 @@ def _change(change: dict[str, Any]) -> SafeString:
         return SafeString("changed the description")
     if field in ("status", "priority"):
         before, after = str(before or "").capitalize(), str(after or "").capitalize()
+    # No and 0 are values, too: a custom field can say them.
+    before, after = ("" if value is None else plain(value) for value in (before, after))
     if not after:
         return format_html("removed the {} {}", name, _bold(before))
     if not before:

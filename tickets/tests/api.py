@@ -19,6 +19,7 @@ from tickets.models import (
     CannedResponse,
     Category,
     Comment,
+    Field,
     Merge,
     Participant,
     Tag,
@@ -90,6 +91,7 @@ def _state() -> dict[str, Any]:
         Category,
         CannedResponse,
         Contact,
+        Field,
         IdempotencyKey,
         Merge,
         Participant,
@@ -103,6 +105,8 @@ def _state() -> dict[str, Any]:
     state["uses"] = CannedResponse.unscoped.aggregate(n=Sum("usage_count"))["n"]
     state["names"] = sorted(Category.unscoped.values_list("name", "archived_at"), key=str)
     state["texts"] = sorted(CannedResponse.unscoped.values_list("title", "content"), key=str)
+    state["fields"] = sorted(Field.unscoped.values_list("key", "label", "options", "position", "archived_at"), key=str)
+    state["answers"] = list(Ticket.unscoped.order_by("pk").values_list("custom_fields", flat=True))
     state["bodies"] = sorted(Comment.unscoped.values_list("body", "deleted_at"), key=str)
     return state
 

@@ -8,7 +8,7 @@ import factory
 from helpdesk.accounts.models import Membership, Workspace
 from helpdesk.accounts.tests.factories import MembershipFactory, WorkspaceFactory, _Unscoped
 from tickets.events import SYSTEM
-from tickets.models import CannedResponse, Category, Comment, Ticket
+from tickets.models import CannedResponse, Category, Comment, Field, Ticket
 from tickets.services import conversation, opening
 
 NOW = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)
@@ -20,6 +20,17 @@ class CategoryFactory(_Unscoped):
 
     workspace = factory.SubFactory(WorkspaceFactory)
     name = factory.Sequence(lambda n: f"Category {n}")
+
+
+class FieldFactory(_Unscoped):
+    class Meta:
+        model = Field
+
+    workspace = factory.SubFactory(WorkspaceFactory)
+    key = factory.Sequence(lambda n: f"field_{n}")
+    label = factory.Sequence(lambda n: f"Field {n}")
+    kind = "text"
+    position = factory.Sequence(lambda n: n + 1)
 
 
 class CannedResponseFactory(_Unscoped):

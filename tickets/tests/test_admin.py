@@ -29,6 +29,7 @@ from tickets.models import (
     Category,
     Comment,
     CustomerToken,
+    Field,
     Participant,
     Tag,
     Ticket,
@@ -38,7 +39,7 @@ from tickets.models import (
     Watcher,
 )
 from tickets.services import assignment, merging
-from tickets.tests.factories import NOW, CannedResponseFactory, CategoryFactory, make_reply, make_ticket
+from tickets.tests.factories import NOW, CannedResponseFactory, CategoryFactory, FieldFactory, make_reply, make_ticket
 
 pytestmark = pytest.mark.django_db
 
@@ -68,6 +69,7 @@ def fill(workspace: Workspace, start: int, count: int) -> None:
         parent = CategoryFactory(workspace=workspace)
         category = CategoryFactory(workspace=workspace, parent=parent)
         contact = ContactFactory(workspace=workspace, organization=OrganizationFactory(workspace=workspace))
+        FieldFactory(workspace=workspace)
         CannedResponseFactory(workspace=workspace, category=category, created_by=member.user)
         tag = Tag.unscoped.create(workspace=workspace, name=word)
         View.unscoped.create(workspace=workspace, name=word, owner=member.user)
@@ -299,6 +301,17 @@ class TestSetup:
         category = Category.unscoped.get(name="Billing")
         assert category.workspace == owner.workspace
 
+    def test_a_field_is_changed_and_archived_through_the_service(self, console: Client, owner: Membership) -> None:
+        field: Any = FieldFactory(workspace=owner.workspace, kind="choice", options=["a, b", "c"], position=1)
+        form = {"label": "Plan", "options": "a, b\r\nc", "is_required": "on", "position": 1}
+        assert console.post(change_url(field), form).status_code == 302
+        field.refresh_from_db()
+        assert (field.label, field.is_required, field.options) == ("Plan", True, ["a, b", "c"])
+        act(console, Field, "archive", field)
+        field.refresh_from_db()
+        assert field.archived_at
+        assert console.post(change_url(field), form | {"label": "Again"}).status_code == 403
+
     def test_a_canned_response_keeps_its_author(self, console: Client, owner: Membership) -> None:
         form = {"title": "Thanks", "shortcut": "thanks", "content": "Thank you.", "category": ""}
         console.post(reverse("admin:tickets_cannedresponse_add"), form)
@@ -310,6 +323,10 @@ class TestSetup:
         [
             ("tickets_tag", {"name": "urgent"}),
             ("tickets_category", {"name": "Billing", "color": "#112233"}),
+            (
+                "tickets_field",
+                {"label": "P", "key": "plan", "kind": "choice", "options": "A\nB", "position": 1},
+            ),
             ("tickets_cannedresponse", {"title": "T", "shortcut": "thanks", "content": "c"}),
             ("slas_slapolicy", GOLD),
             ("accounts_team", {"name": "First line"}),

@@ -12,7 +12,15 @@ from tickets.api.urls import urlpatterns
 from tickets.models import Activity, Assignment, Comment, Ticket, TicketLink, Watcher
 from tickets.services import base, conversation, editing, merging, status
 from tickets.tests.api import ROLES, UNKNOWN, Api, nothing_written, refused
-from tickets.tests.factories import NOW, CannedResponseFactory, CategoryFactory, make_agent, make_reply, make_ticket
+from tickets.tests.factories import (
+    NOW,
+    CannedResponseFactory,
+    CategoryFactory,
+    FieldFactory,
+    make_agent,
+    make_reply,
+    make_ticket,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -305,6 +313,12 @@ MATRIX: list[tuple[str, str, set[str], Any, int]] = [
     ("category", "PUT", MANAGE, {"name": "n"}, 200),
     ("category", "PATCH", MANAGE, {"name": "n"}, 200),
     ("category", "DELETE", MANAGE, None, 204),
+    ("fields", "GET", READ, None, 200),
+    ("fields", "POST", MANAGE, {"key": "k", "label": "l", "kind": "text"}, 201),
+    ("field", "GET", READ, None, 200),
+    ("field", "PUT", MANAGE, {"label": "l"}, 200),
+    ("field", "PATCH", MANAGE, {"label": "l"}, 200),
+    ("field", "DELETE", MANAGE, None, 204),
     ("canned-responses", "GET", READ, None, 200),
     ("canned-responses", "POST", WORK, {"title": "t", "shortcut": "s", "content": "c"}, 201),
     ("canned-response", "GET", READ, None, 200),
@@ -327,6 +341,7 @@ class World:
         self.other = make_ticket(self.workspace)
         self.comment: Comment = make_reply(self.ticket, self.agent)
         self.category = CategoryFactory(workspace=self.workspace)
+        self.field = FieldFactory(workspace=self.workspace)
         self.canned = CannedResponseFactory(workspace=self.workspace)
 
     def path(self, name: str) -> str:
@@ -335,6 +350,7 @@ class World:
             "ticket_id": self.ticket.pk,
             "comment_id": self.comment.pk,
             "category_id": self.category.pk,
+            "field_id": self.field.pk,
             "response_id": self.canned.pk,
             "attachment_id": UNKNOWN,
         }
@@ -376,11 +392,12 @@ class TestMatrix:
     ) -> None:
         world = World()
         path = world.path(name)
-        if str(world.ticket.pk) not in path and "/categories/" not in path and "/canned-responses/" not in path:
+        things = (world.ticket.pk, world.category.pk, world.field.pk, world.canned.pk)
+        if not any(str(pk) in path for pk in things):
             return  # lists: their own tests show that nothing foreign is in them
         owner = Api(make_agent(WorkspaceFactory(), "owner"))
         unknown = path
-        for pk in (world.ticket.pk, world.category.pk, world.canned.pk):
+        for pk in things:
             unknown = unknown.replace(str(pk), UNKNOWN)
         with nothing_written():
             foreign = refused(owner(verb, path, world.body(body)), 404)
@@ -428,6 +445,7 @@ class TestMatrix:
             )
             editing.trash(ticket=make_ticket(world.workspace), actor=base.agent(world.agent), now=NOW)
             CategoryFactory(workspace=world.workspace)
+            FieldFactory(workspace=world.workspace)
             CannedResponseFactory(workspace=world.workspace)
         with django_assert_max_num_queries(4):
             assert api.get(world.path(name)).status_code == 200

@@ -46,6 +46,7 @@ DETAIL = ITEM | {
     "closed_at",
     "next_deadline_at",
     "merged_into_id",
+    "custom_fields",
     "version",
 }
 NEW_TICKET = {

@@ -1,4 +1,4 @@
-"""Settings of tickets in the console: categories and canned responses; canned responses for the composer."""
+"""Settings of tickets in the console: categories, custom fields, canned responses; these for the composer, too."""
 
 from typing import Any
 from uuid import UUID
@@ -14,9 +14,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from helpdesk.accounts.roles import Permission
 from helpdesk.accounts.scoping import WorkspaceRequest, member_required
 from helpdesk.errors import DomainError
-from tickets.forms import CannedResponseForm, CategoryForm
+from tickets.forms import CannedResponseForm, CategoryForm, FieldForm
 from tickets.markup import is_text
-from tickets.models import CannedResponse, Category
+from tickets.models import CannedResponse, Category, Field
 from tickets.models.counting import kept_counts, total
 from tickets.services import base, setup
 from tickets.views.queue import console
@@ -108,6 +108,65 @@ def _category(request: WorkspaceRequest, pk: UUID) -> Category:
     if found is None:
         raise Http404("There is no such category.")
     return found
+
+
+# --- Custom fields ----------------------------------------------------------------------------
+
+
+@require_safe
+@member_required(Permission.MANAGE)
+def fields(request: WorkspaceRequest) -> HttpResponse:
+    """What the workspace asks of its tickets, in order."""
+    context = console(request, "settings")
+    return render(request, "tickets/fields.html", context | {"fields": base.live_fields(request.workspace.pk)})
+
+
+@require_http_methods(["GET", "POST"])
+@member_required(Permission.MANAGE)
+def field(request: WorkspaceRequest, pk: UUID | None = None) -> HttpResponse:
+    """Make a custom field, or change one."""
+    chosen = _field(request, pk) if pk else None
+    others = [other for other in base.live_fields(request.workspace.pk) if other.pk != pk]
+    places = [("1", "First"), *((str(n), f"After {other.label}") for n, other in enumerate(others, start=2))]
+    initial: dict[str, Any] = {"position": len(places)}
+    if chosen:
+        names = ("label", "options", "position", "is_required")
+        initial = {name: getattr(chosen, name) for name in names}
+    form = FieldForm(
+        request.POST if request.method == "POST" else None,
+        initial=initial,
+        choices={"position": places},
+        existing=chosen,
+    )
+    if request.method == "POST" and form.is_valid():
+        try:
+            saved = setup.save_field(
+                workspace=request.workspace, changes=form.changes(), field=chosen, now=timezone.now()
+            )
+        except DomainError as error:
+            form.refuse(error)
+        else:
+            messages.success(request, f"Saved the field “{saved.label}”.")
+            return redirect("tickets:settings-fields")
+    context = console(request, "settings") | {"form": form, "field": chosen}
+    return render(request, "tickets/field.html", context, status=400 if form.errors else 200)
+
+
+@require_POST
+@member_required(Permission.MANAGE)
+def field_delete(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
+    """Archive a custom field: it is no longer asked or shown."""
+    chosen = _field(request, pk)
+    setup.delete_field(field=chosen, now=timezone.now())
+    messages.success(request, f"Deleted the field “{chosen.label}”.")
+    return redirect("tickets:settings-fields")
+
+
+def _field(request: WorkspaceRequest, pk: UUID) -> Field:
+    try:
+        return base.find_field(request.workspace.pk, pk)
+    except DomainError as error:
+        raise Http404(error.detail) from error
 
 
 # --- Canned responses -------------------------------------------------------------------------
