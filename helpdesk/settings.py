@@ -131,6 +131,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "csp.context_processors.nonce",
+                "tickets.views.queue.shell",
             ],
             "builtins": ["helpdesk.accounts.templatetags.icons"],
         },

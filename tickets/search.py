@@ -67,50 +67,95 @@ def _write(statement: str, parameters: list[Any]) -> None:
         logger.warning("The words of ticket %s are more than a search document holds.", parameters[-1])
 
 
+_WORDS = "websearch_to_tsquery('helpdesk', %(text)s)"
+# The last of plain words also matches as a beginning; a query of stop words alone matches nothing.
+_WORDS_AND_BEGINNING = f"(CASE WHEN numnode({_WORDS}) > 0 THEN ({_WORDS}::text || ':*')::tsquery ELSE ''::tsquery END)"
+
+# Each further arm begins with a condition on `few`, which PostgreSQL decides once: for a common word
+# none of them is run. The arms are bounded, because a fragment may be common, too.
+_PROBE = """
+WITH words AS MATERIALIZED (
+    SELECT ticket_id FROM ticket_search WHERE workspace_id = %(workspace)s AND words @@ {query}
+), found AS MATERIALIZED (
+    SELECT ticket_id FROM words LIMIT %(common)s
+), few AS MATERIALIZED (
+    SELECT count(*) < %(common)s AS yes FROM found
+), people AS MATERIALIZED (
+    SELECT id FROM accounts_contact
+    WHERE (SELECT yes FROM few) AND %(fragment)s <> '' AND workspace_id = %(workspace)s
+      AND (upper(name) LIKE upper(%(fragment)s) OR upper(email) LIKE upper(%(fragment)s))
+    LIMIT 200
+)
+SELECT ticket_id, (SELECT yes FROM few) FROM found
+UNION
+(SELECT id, true FROM tickets
+ WHERE (SELECT yes FROM few) AND %(fragment)s <> '' AND workspace_id = %(workspace)s
+   AND upper(subject) LIKE upper(%(fragment)s)
+ LIMIT %(common)s)
+UNION
+(SELECT tickets.id, true FROM people JOIN tickets ON tickets.requester_id = people.id LIMIT %(common)s)
+UNION
+(SELECT tickets.id, true
+ FROM unnest(%(from_numbers)s::bigint[], %(to_numbers)s::bigint[]) AS range (first, beyond)
+ JOIN tickets ON workspace_id = %(workspace)s AND number >= first AND number < beyond
+ WHERE (SELECT yes FROM few)
+ LIMIT %(common)s)
+"""
+
+
 class WordsQuery(SearchQuery):
-    """What a person typed as a full-text query; the last of plain words also matches as a beginning."""
+    """What a person typed, as the full-text query that the probe uses."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         super().__init__(text, config="helpdesk", search_type="websearch")
 
-    def as_sql(self, compiler: Any, connection: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
-        if not _SIMPLE_WORDS.fullmatch(self.text):
-            return "websearch_to_tsquery('helpdesk', %s)", [self.text]
-        return (
-            "(CASE WHEN numnode(websearch_to_tsquery('helpdesk', %s)) > 0 "
-            "THEN (websearch_to_tsquery('helpdesk', %s)::text || ':*')::tsquery ELSE ''::tsquery END)",
-            [self.text, self.text],
-        )
+    def as_sql(self, compiler: Any, connection: Any, *args: Any, **kwargs: Any) -> tuple[str, list[str]]:
+        query = _full_text(self.text)
+        return query.replace("%(text)s", "%s"), [self.text] * query.count("%(text)s")
 
 
-def _numbers_beginning_with(digits: str) -> Q:
-    """Ticket numbers that begin with these digits, as ranges the number index can serve."""
-    start = int(digits)
-    ranges = Q(number=start)
-    for zeros in range(1, 7):
-        ranges |= Q(number__gte=start * 10**zeros, number__lt=(start + 1) * 10**zeros)
-    return ranges
+def _full_text(text: str) -> str:
+    return _WORDS_AND_BEGINNING if _SIMPLE_WORDS.fullmatch(text) else _WORDS
+
+
+def _numbers_beginning_with(text: str) -> tuple[list[int], list[int]]:
+    """The ranges of ticket numbers that begin with these digits: 10 is 10, 100-109, 1000-1099, …"""
+    number = _NUMBER.fullmatch(text)
+    if number is None:
+        return [], []
+    start = int(number[1])
+    scales = [10**zeros for zeros in range(1 if start == 0 else 7)]
+    return [start * scale for scale in scales], [(start + 1) * scale for scale in scales]
 
 
 def search(tickets: "QuerySet[Ticket]", *, workspace_id: UUID, text: str) -> "QuerySet[Ticket]":
-    """Those of `tickets` that match what a person typed; all of them for an empty text."""
+    """Those of `tickets` that match what a person typed; all of them for an empty text. One query.
+
+    Words match by full text in subject, description and comments. Where these are fewer than 2,000,
+    so do fragments of subjects, of requesters' names and addresses (three characters and more), and
+    the beginnings of ticket numbers.
+    """
     text = " ".join(text.split())[:200]
     if not text:
         return tickets
-    words = SearchDocument.objects.for_workspace(workspace_id).filter(words=WordsQuery(text))
-    matches: set[UUID] = set(words.values_list("pk", flat=True)[:COMMON])
-    if len(matches) >= COMMON:
+    first, beyond = _numbers_beginning_with(text)
+    fragment = re.sub(r"([\\%_])", r"\\\1", text)
+    parameters = {
+        "workspace": workspace_id,
+        "text": text,
+        "common": COMMON,
+        "fragment": f"%{fragment}%" if len(text) >= 3 else "",
+        "from_numbers": first,
+        "to_numbers": beyond,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_PROBE.format(query=_full_text(text)), parameters)
+        rows = cursor.fetchall()
+    if rows and not rows[0][1]:
+        words = SearchDocument.objects.for_workspace(workspace_id).filter(words=WordsQuery(text))
         return tickets.filter(Exists(words.filter(pk=OuterRef("pk"))))
-    rows = Ticket.objects.for_workspace(workspace_id)
-    if number := _NUMBER.fullmatch(text):
-        matches |= set(rows.filter(_numbers_beginning_with(number[1])).values_list("pk", flat=True)[:COMMON])
-    if len(text) >= 3:
-        matches |= set(rows.filter(subject__icontains=text).values_list("pk", flat=True)[:COMMON])
-        people = Contact.objects.for_workspace(workspace_id).filter(Q(name__icontains=text) | Q(email__icontains=text))
-        theirs = rows.filter(requester__in=list(people.values_list("pk", flat=True)[:200]))
-        matches |= set(theirs.values_list("pk", flat=True)[:COMMON])
-    return tickets.filter(pk__in=matches)
+    return tickets.filter(pk__in=[pk for pk, _ in rows])
 
 
 def similar(

@@ -57,6 +57,22 @@ def test_what_does_not_match_finds_nothing_and_never_fails(workspace, text):
     assert found(workspace, text) == []
 
 
+@pytest.mark.parametrize("text", ["%%%", "___", "a%t", "\\\\\\"])
+def test_wildcards_are_ordinary_characters(workspace, text):
+    make_ticket(workspace, subject="about the cat")
+    assert found(workspace, text) == []
+    percent = make_ticket(workspace, subject=f"sale {text} now")
+    assert found(workspace, text) == [percent]
+
+
+def test_a_search_is_one_query_and_one_for_the_rows(workspace, django_assert_num_queries):
+    make_ticket(workspace, subject="Zebra")
+    with django_assert_num_queries(2):
+        assert len(found(workspace, "zebra")) == 1
+    with django_assert_num_queries(2):
+        assert found(workspace, "1001")
+
+
 def test_an_empty_search_is_no_filter(workspace):
     ticket = make_ticket(workspace)
     assert found(workspace, "  ") == [ticket]

@@ -14,6 +14,7 @@ from django.http.request import QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
@@ -153,6 +154,15 @@ def console(request: WorkspaceRequest, section: str, choices: Choices | None = N
         "may_work": membership.may(Permission.WORK),
         "may_manage": membership.may(Permission.MANAGE),
     }
+
+
+def shell(request: WorkspaceRequest) -> dict[str, Any]:
+    """Context processor: the sidebar of console pages that other apps make, looked up when it is shown."""
+
+    def sidebar() -> dict[str, Any]:
+        return console(request, "")["sidebar"] if getattr(request, "membership", None) else {}
+
+    return {"sidebar": SimpleLazyObject(sidebar)}
 
 
 # --- The list ---------------------------------------------------------------------------------

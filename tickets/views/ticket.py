@@ -463,16 +463,18 @@ def watch(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
 
 
 @require_POST
-@member_required(Permission.MANAGE)
+@member_required(Permission.WORK)
 def trash(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
-    """Put the ticket into the trash, from where it can be taken out again."""
+    """Put the ticket into the trash, from where an admin can take it out again."""
     ticket = _found(request, pk)
     try:
         editing.trash(ticket=ticket, actor=base.agent(request.membership), now=timezone.now())
     except DomainError as error:
         raise Http404(error.detail) from error
-    link = format_html('<a href="{}">Open the trash</a>', reverse("tickets:trash"))
-    messages.success(request, format_html("Moved #{} to the trash. {}", ticket.number, link))
+    way_back = "An admin can restore it for 30 days."
+    if request.membership.may(Permission.MANAGE):
+        way_back = format_html('<a href="{}">Open the trash</a>', reverse("tickets:trash"))
+    messages.success(request, format_html("Moved #{} to the trash. {}", ticket.number, way_back))
     return redirect("tickets:queue", view=view_asked(request))
 
 
