@@ -224,6 +224,7 @@ class World:
             "team": TeamFactory(workspace=self.workspace).pk,
             "category": CategoryFactory(workspace=self.workspace).pk,
             "canned": CannedResponseFactory(workspace=self.workspace).pk,
+            "field": FieldFactory(workspace=self.workspace).pk,
             "slug": self.workspace.slug,
         }
         self.belongs_to("agent")
