@@ -196,10 +196,29 @@ if (composer) {
       if (option) insert(option);
     });
 
+    // Whoever knows the shortcut types on before the list has come: then the text follows the typing.
+    const FINISHED = /(^|\s)\/([a-z0-9][a-z0-9_-]{0,39})\s$/i;
+    const complete = async (shortcut, start) => {
+      const answer = await fetch(`${found.dataset.url}&q=${encodeURIComponent(shortcut)}`, { headers: { "HX-Request": "true" } }).catch(() => null);
+      if (!answer?.ok) return;
+      const list = document.createElement("template");
+      list.innerHTML = await answer.text();
+      const option = list.content.querySelector(`[data-shortcut="${CSS.escape(shortcut.toLowerCase())}"]`);
+      const end = start + shortcut.length + 1;
+      if (!option || body.value.slice(start, end) !== `/${shortcut}`) return;
+      body.setRangeText(option.dataset.text, start, end, "preserve");
+      keep();
+      fetch(option.dataset.canned, { method: "POST", headers: { "X-CSRFToken": csrf } }).catch(() => {});
+    };
+
     body.addEventListener("input", () => {
       const match = typed();
       if (!match) {
-        if (bySlash) menu.open = false;
+        if (bySlash) {
+          const finished = FINISHED.exec(body.value.slice(0, body.selectionStart));
+          if (finished) complete(finished[2], body.selectionStart - finished[2].length - 2);
+          menu.open = false;
+        }
         return;
       }
       slash(true);
