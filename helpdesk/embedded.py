@@ -53,8 +53,9 @@ def choose_environment(argv: Sequence[str], environ: MutableMapping[str, str]) -
     """Set ENVIRONMENT=demo where `manage.py` was asked for the demo without saying so.
 
     `start` with neither ENVIRONMENT nor SECRET_KEY on a loopback address is the newcomer's
-    `make run`; `bench` starts servers of its own alike. The other commands follow it when they speak to a data folder that the demo made,
-    so that `manage.py import_log` beside a running `make run` reaches the same database.
+    `make run`; `bench` starts servers of its own alike. The other commands follow it when they
+    speak to a data folder that the demo made, so that `manage.py import_log` beside a running
+    `make run` reaches the same database.
     Any sign of production (one of the two variables, or a database given) leaves the default.
     """
     if "ENVIRONMENT" in environ or "SECRET_KEY" in environ:

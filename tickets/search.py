@@ -110,7 +110,7 @@ class WordsQuery(SearchQuery):
         self.text = text
         super().__init__(text, config="helpdesk", search_type="websearch")
 
-    def as_sql(self, compiler: Any, connection: Any, *args: Any, **kwargs: Any) -> tuple[str, list[str]]:
+    def as_sql(self, *args: Any, **kwargs: Any) -> Any:
         query = _full_text(self.text)
         return query.replace("%(text)s", "%s"), [self.text] * query.count("%(text)s")
 
@@ -141,7 +141,7 @@ def search(tickets: "QuerySet[Ticket]", *, workspace_id: UUID, text: str) -> "Qu
         return tickets
     first, beyond = _numbers_beginning_with(text)
     fragment = re.sub(r"([\\%_])", r"\\\1", text)
-    parameters = {
+    parameters: dict[str, Any] = {
         "workspace": workspace_id,
         "text": text,
         "common": COMMON,

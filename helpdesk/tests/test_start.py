@@ -101,8 +101,13 @@ class TestOneChild:
     def test_one_that_died_starts_again_after_a_pause_that_grows(self) -> None:
         child = Child("short", [sys.executable, "-c", "raise SystemExit(3)"])
         child.start()
-        told = []
-        assert eventually(lambda: told.append(child.look_after()) or len([said for said in told if said]) == 2)
+        told: list[str] = []
+
+        def told_twice() -> bool:
+            told.append(child.look_after())
+            return len([said for said in told if said]) == 2
+
+        assert eventually(told_twice)
         child.wait_until_stopped(time.monotonic())
         assert [said for said in told if said] == [
             "short ended (exit code 3) and starts again in 0.5 s.",

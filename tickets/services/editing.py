@@ -227,7 +227,7 @@ def purge_trash(*, now: dt.datetime, limit: int = 200) -> int:
 
 def _delete_after_commit(attachment: Attachment) -> None:
     """A file goes once its row is gone for good; a storage that fails keeps the file, not the row."""
-    storage, name = attachment.file.storage, attachment.file.name
+    storage, name = attachment.file.storage, str(attachment.file.name)
 
     def delete() -> None:
         storage.delete(name)

@@ -1,6 +1,7 @@
 """Kept totals are exact whatever happens, and have no hidden cap."""
 
 import random
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -39,6 +40,7 @@ def test_totals_stay_exact_through_two_hundred_random_changes():
     agents = [make_agent(workspace) for _ in range(3)]
     categories = [CategoryFactory(workspace=workspace) for _ in range(3)]
     tickets = [make_ticket(workspace) for _ in range(12)]
+    changes: dict[str, Any]
     for step in range(200):
         ticket, member = chance.choice(tickets), chance.choice(agents)
         actor = base.agent(member)
