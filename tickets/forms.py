@@ -208,7 +208,7 @@ class StatusForm(DomainForm):
     to = forms.ChoiceField(choices=[*STATUSES, ("resolve_and_close", "Resolve and close")])
 
 
-class PropertyForm(DomainForm):
+class PropertyForm(CustomFieldsForm):
     """Properties changed in place: only what was sent is changed (`given`)."""
 
     subject = forms.CharField(max_length=255, required=False)
@@ -221,8 +221,12 @@ class PropertyForm(DomainForm):
     cc = WordsField(required=False, max_length=20_000)
 
     def given(self) -> dict[str, Any]:
-        """The cleaned values of the fields that were sent."""
-        return {name: self.cleaned_data[name] for name in self.fields if name in self.data}
+        """The cleaned values of the fields that were sent; a custom field that is gone is for the service to refuse."""
+        given = {name: self.cleaned_data[name] for name in self.fields if name in self.data}
+        answers = {name: given.pop(name, None) for name in self.data if name.startswith(CUSTOM)}
+        if answers:
+            given["custom_fields"] = {name.removeprefix(CUSTOM): value for name, value in answers.items()}
+        return given
 
 
 class OtherTicketForm(DomainForm):

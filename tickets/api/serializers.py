@@ -66,8 +66,8 @@ def _tags() -> serializers.ListField:
 def _answers() -> serializers.DictField:
     return serializers.DictField(
         required=False,
-        help_text="Custom fields by key: text, a number, an option, true or false, or a date like 2026-03-31. "
-        "Null takes an answer away; keys that are not sent stay.",
+        help_text="Custom fields by key: a line of text, a number, an option, true or false, or a date like "
+        "2026-03-31. Null takes an answer away; keys that are not sent stay.",
     )
 
 

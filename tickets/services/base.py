@@ -179,7 +179,7 @@ def clean_fields(
 ) -> dict[Field, Any]:
     """Answers to custom fields, checked and as JSON keeps them, by field; None takes an answer away.
 
-    text: up to 1,000 characters; number: finite, up to 10^15; choice: one of its options;
+    text: one line of up to 1,000 characters; number: finite, up to 10^15; choice: one of its options;
     checkbox: true or false; date: YYYY-MM-DD. What is equal to `stored` is good already, also a
     choice that is no longer offered. `complete` asks for every required field.
 
@@ -220,7 +220,7 @@ def _answer(name: str, field: Field, value: Any) -> Any:
 
 
 def _text_answer(name: str, field: Field, value: Any) -> str | None:
-    return text(name, value, longest=ANSWER_LENGTH, required=False) or None
+    return text(name, value, longest=ANSWER_LENGTH, required=False, one_line=True) or None
 
 
 def _number_answer(name: str, field: Field, value: Any) -> int | float:

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
-from helpdesk.accounts.models import Workspace
+from helpdesk.accounts.models import Membership, Workspace
 from helpdesk.accounts.tests.factories import WorkspaceFactory
 from helpdesk.errors import Conflict, InvalidInput, NotFound
 from tickets.events import SYSTEM
@@ -153,7 +155,7 @@ class TestAnswers:
     @pytest.mark.parametrize(
         ("key", "given", "kept"),
         [
-            ("text", "  A-1 \r\n b ", "A-1 \n b"),
+            ("text", "  A-1 \r\n b ", "A-1 b"),
             ("text", "", None),
             ("number", 3, 3),
             ("number", -2.5, -2.5),
@@ -416,3 +418,213 @@ class TestApi:
         with CaptureQueriesContext(connection) as queries:
             api.get(f"/tickets/{ticket.pk}")
         assert len(queries) <= 4
+
+
+def console(member: Membership) -> Client:
+    client = Client()
+    client.force_login(member.user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+class TestSettingsPage:
+    GIVEN = {"label": "Plan", "key": "plan", "kind": "choice", "options": "Free\r\nPro\r\n", "position": "1"}
+
+    @pytest.fixture
+    def client(self, workspace: Workspace) -> Client:
+        return console(make_agent(workspace, "admin"))
+
+    def test_fields_are_listed_in_order_without_foreign_or_deleted_ones(
+        self, client: Client, workspace: Workspace
+    ) -> None:
+        FieldFactory(workspace=workspace, label="Second", position=2)
+        FieldFactory(workspace=workspace, label="First", position=1)
+        FieldFactory(label="Foreign")
+        FieldFactory(workspace=workspace, label="Gone", archived_at=NOW)
+        shown = client.get(reverse("tickets:settings-fields")).context["fields"]
+        assert [field.label for field in shown] == ["First", "Second"]
+
+    def test_nothing_yet_says_what_fields_are_for(self, client: Client) -> None:
+        assert b"No custom fields yet" in client.get(reverse("tickets:settings-fields")).content
+
+    def test_one_is_made_changed_moved_and_deleted(self, client: Client, workspace: Workspace) -> None:
+        FieldFactory(workspace=workspace, key="other", label="Other", position=1)
+        assert client.post(reverse("tickets:field-new"), self.GIVEN).status_code == 302
+        made = Field.unscoped.get(key="plan")
+        assert (made.label, made.kind, made.options, made.is_required) == ("Plan", "choice", ["Free", "Pro"], False)
+        assert keys(workspace) == ["plan", "other"]
+        page = client.get(reverse("tickets:field-edit", args=[made.pk])).content.decode()
+        assert "Free\nPro" in page and 'name="key"' not in page
+        changed = {"label": "Tariff", "options": "Pro", "position": "2", "is_required": "on"}
+        assert client.post(reverse("tickets:field-edit", args=[made.pk]), changed).status_code == 302
+        made.refresh_from_db()
+        assert (made.label, made.options, made.is_required, made.key) == ("Tariff", ["Pro"], True, "plan")
+        assert keys(workspace) == ["other", "plan"]
+        assert client.post(reverse("tickets:field-delete", args=[made.pk])).status_code == 302
+        assert keys(workspace) == ["other"]
+        assert client.get(reverse("tickets:field-edit", args=[made.pk])).status_code == 404
+
+    def test_without_a_place_a_new_one_is_the_last(self, client: Client, workspace: Workspace) -> None:
+        FieldFactory(workspace=workspace, key="other", position=1)
+        assert client.post(reverse("tickets:field-new"), self.GIVEN | {"position": ""}).status_code == 302
+        assert keys(workspace) == ["other", "plan"]
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("label", ""),
+            ("key", "Not a key"),
+            ("key", "taken"),
+            ("kind", "colour"),
+            ("options", ""),
+            ("options", "a\na"),
+            ("position", "9"),
+        ],
+    )
+    def test_wrong_input_comes_back_filled_in_with_its_message(
+        self, client: Client, workspace: Workspace, name: str, value: str
+    ) -> None:
+        FieldFactory(workspace=workspace, key="taken")
+        with nothing_written():
+            answer = client.post(reverse("tickets:field-new"), self.GIVEN | {name: value})
+        assert answer.status_code == 400
+        assert list(answer.context["form"].errors) == [name]
+
+
+class TestTicketPages:
+    NEW = {"subject": "s", "description": "d", "requester_email": "jane@customers.example", "priority": "medium"}
+
+    @pytest.fixture
+    def agent(self, workspace: Workspace) -> Membership:
+        return make_agent(workspace)
+
+    def test_a_new_ticket_is_asked_for_them(self, agent: Membership, workspace: Workspace) -> None:
+        one_of_each(workspace)
+        given = {"plan": "Pro", "text": "A-1", "number": "2", "checkbox": "on", "date": "2026-03-31"}
+        form = self.NEW | {f"custom_fields.{key}": value for key, value in given.items()}
+        page = console(agent).get(reverse("tickets:new")).content.decode()
+        assert all(f'name="custom_fields.{key}"' in page for key in given)
+        assert console(agent).post(reverse("tickets:new"), form).status_code == 302
+        assert Ticket.unscoped.get().custom_fields == given | {"number": 2, "checkbox": True}
+
+    def test_what_is_not_answered_is_not_kept(self, agent: Membership, workspace: Workspace) -> None:
+        one_of_each(workspace)
+        assert console(agent).post(reverse("tickets:new"), self.NEW).status_code == 302
+        assert Ticket.unscoped.get().custom_fields == {"checkbox": False}
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [("plan", ""), ("plan", "Gold"), ("number", "many"), ("number", "1e400"), ("number", "1e30"), ("date", "soon")],
+    )
+    def test_a_wrong_answer_comes_back_at_its_field(
+        self, agent: Membership, workspace: Workspace, key: str, value: str
+    ) -> None:
+        one_of_each(workspace)
+        save(workspace, Field.unscoped.get(key="plan"), is_required=True)
+        form = self.NEW | {"custom_fields.plan": "Pro", f"custom_fields.{key}": value}
+        with nothing_written():
+            answer = console(agent).post(reverse("tickets:new"), form)
+        assert answer.status_code == 400
+        assert list(answer.context["form"].errors) == [f"custom_fields.{key}"]
+
+    @pytest.mark.parametrize(
+        ("key", "sent", "kept"),
+        [
+            ("plan", "Pro", "Pro"),
+            ("plan", "", None),
+            ("text", "A-2", "A-2"),
+            ("text", " ", None),
+            ("number", "2.5", 2.5),
+            ("number", "", None),
+            ("checkbox", ["false", "true"], True),
+            ("checkbox", ["false"], False),
+            ("date", "2026-04-01", "2026-04-01"),
+            ("date", "", None),
+        ],
+    )
+    def test_each_is_changed_in_place_without_touching_the_others(
+        self, agent: Membership, workspace: Workspace, key: str, sent: Any, kept: Any
+    ) -> None:
+        one_of_each(workspace)
+        before = {"plan": "Free", "text": "A-1", "number": 1, "checkbox": kept is False, "date": "2026-03-31"}
+        ticket = make_ticket(workspace, custom_fields=before)
+        address = reverse("tickets:update", args=[ticket.pk])
+        answer = console(agent).post(address, {f"custom_fields.{key}": sent}, headers={"HX-Request": "true"})
+        assert answer.status_code == 200
+        ticket.refresh_from_db()
+        assert ticket.custom_fields == {
+            name: value for name, value in (before | {key: kept}).items() if value is not None
+        }
+        assert ticket.version == 2
+
+    def test_the_page_shows_them_as_people_read_them(self, agent: Membership, workspace: Workspace) -> None:
+        one_of_each(workspace)
+        ticket = make_ticket(
+            workspace,
+            custom_fields={"plan": "Pro", "text": "<b>A</b>", "number": 1234.5, "checkbox": True, "date": "2026-03-31"},
+        )
+        page = console(agent).get(reverse("tickets:ticket", args=[ticket.pk])).content.decode()
+        for part in ("<option selected>Pro</option>", "&lt;b&gt;A&lt;/b&gt;", 'value="1234.5"', "31 Mar 2026"):
+            assert part in page
+        assert "<b>A</b>" not in page
+
+    def test_a_light_agent_reads_them(self, workspace: Workspace) -> None:
+        one_of_each(workspace)
+        ticket = make_ticket(workspace, custom_fields={"plan": "Pro", "checkbox": False})
+        client = console(make_agent(workspace, "light"))
+        page = client.get(reverse("tickets:ticket", args=[ticket.pk])).content.decode()
+        assert "<dt>Plan</dt><dd>Pro</dd>" in page and "<dt>Checkbox</dt><dd>No</dd>" in page
+        assert "<dt>Date</dt><dd>–</dd>" in page
+        assert 'name="custom_fields.' not in page
+        with nothing_written():
+            address = reverse("tickets:update", args=[ticket.pk])
+            assert client.post(address, {"custom_fields.plan": "Free"}).status_code == 403
+
+    @pytest.mark.parametrize(
+        ("key", "value", "said"),
+        [
+            ("plan", "", "Plan: This field is required."),
+            ("plan", "Gold", "Plan: Select a valid choice."),
+            ("number", "many", "Number: Enter a number."),
+            ("gone", "x", "There is no such field."),
+        ],
+    )
+    def test_a_wrong_answer_is_said_and_not_written(
+        self, agent: Membership, workspace: Workspace, key: str, value: str, said: str
+    ) -> None:
+        one_of_each(workspace)
+        save(workspace, Field.unscoped.get(key="plan"), is_required=True)
+        ticket = make_ticket(workspace, custom_fields={"plan": "Pro"})
+        address = reverse("tickets:update", args=[ticket.pk])
+        with nothing_written():
+            answer = console(agent).post(
+                address, {f"custom_fields.{key}": value, "priority": "low"}, headers={"HX-Request": "true"}
+            )
+        assert answer.status_code == 400
+        assert said in answer.content.decode()
+
+    def test_a_choice_that_is_no_longer_offered_is_shown(self, agent: Membership, workspace: Workspace) -> None:
+        field = save(workspace, **PLAN)
+        ticket = make_ticket(workspace, custom_fields={"plan": "Pro"})
+        save(workspace, field, options=["Free"])
+        page = console(agent).get(reverse("tickets:ticket", args=[ticket.pk])).content.decode()
+        assert "<option selected>Pro</option>" in page
+
+    def test_they_cost_no_query(self, agent: Membership, workspace: Workspace) -> None:
+        client, ticket = console(agent), make_ticket(workspace)
+        address = reverse("tickets:ticket", args=[ticket.pk])
+        client.get(address)
+        with CaptureQueriesContext(connection) as before:
+            client.get(address)
+        one_of_each(workspace)
+        answered(ticket, plan="Pro", number=1)
+        with CaptureQueriesContext(connection) as after:
+            client.get(address)
+        assert len(after) == len(before)
+
+    def test_the_log_says_yes_and_no_and_zero(self, agent: Membership, workspace: Workspace) -> None:
+        one_of_each(workspace)
+        ticket = make_ticket(workspace, custom_fields={"checkbox": True, "number": 0})
+        answered(ticket, checkbox=False, number=5)
+        page = console(agent).get(reverse("tickets:ticket", args=[ticket.pk])).content.decode()
+        assert "changed the Checkbox from <b>yes</b> to <b>no</b>" in page
+        assert "changed the Number from <b>0</b> to <b>5</b>" in page

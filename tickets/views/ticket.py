@@ -16,6 +16,7 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.dateformat import format as date_format
 from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -25,6 +26,7 @@ from helpdesk.errors import DomainError, NotAllowed
 from tickets import markup, search
 from tickets.events import Event
 from tickets.forms import (
+    CUSTOM,
     LINKS,
     PRIORITIES,
     AssignForm,
@@ -44,6 +46,7 @@ from tickets.models import (
     Attachment,
     CannedResponse,
     Comment,
+    Field,
     Participant,
     Ticket,
     TicketLink,
@@ -82,11 +85,14 @@ def _found(request: WorkspaceRequest, pk: UUID) -> Ticket:
 
 
 def _with_everything(request: WorkspaceRequest, pk: UUID) -> Any:
-    """The ticket with its people, tags, Cc, watchers and the number of the requester's other tickets. One query."""
+    """The ticket with its people, tags, Cc, watchers, the fields that are asked of it, and the number of the
+    requester's other tickets. One query.
+    """
     workspace = request.workspace
     tags = TicketTag.objects.filter(ticket=OuterRef("pk")).order_by("tag__name").values("tag__name")
     cc = Participant.objects.for_workspace(workspace).filter(ticket=OuterRef("pk")).order_by("contact__email")
     watching = Watcher.objects.for_workspace(workspace).filter(ticket=OuterRef("pk")).order_by("user__name")
+    asked = Field.objects.for_workspace(workspace).filter(archived_at=None).order_by("position", "pk")
     same_person = Ticket.objects.for_workspace(workspace).live().filter(requester=OuterRef("requester"))
     ticket = (
         Ticket.objects.for_workspace(workspace)
@@ -97,6 +103,11 @@ def _with_everything(request: WorkspaceRequest, pk: UUID) -> Any:
             tag_names=ArraySubquery(tags),
             cc_addresses=ArraySubquery(cc.values("contact__email")),
             watching=ArraySubquery(watching.values(data=JSONObject(id="user_id", name="user__name"))),
+            asked=ArraySubquery(
+                asked.values(
+                    data=JSONObject(key="key", label="label", kind="kind", options="options", is_required="is_required")
+                )
+            ),
             requester_tickets=Coalesce(
                 Subquery(same_person.order_by().values("requester").annotate(n=Count("pk")).values("n")), 0
             ),
@@ -154,6 +165,22 @@ def _merged_here(ticket: Ticket, log: list[Activity]) -> dict[UUID, str]:
         if activity.event in (Event.MERGED, Event.UNMERGED) and data.get("target_id") == str(ticket.pk):
             last[data["source_id"]] = activity
     return {activity.pk: source for source, activity in last.items() if activity.event == Event.MERGED}
+
+
+def _answers(ticket: Any) -> list[dict[str, Any]]:
+    """The custom fields with the ticket's answers: `value` as it is kept, `shown` as people read it."""
+    answers = []
+    for asked in ticket.asked:
+        value = ticket.custom_fields.get(asked["key"])
+        shown = value
+        if isinstance(value, bool):
+            shown = "Yes" if value else "No"
+        elif value is not None and asked["kind"] == "date":
+            shown = date_format(dt.date.fromisoformat(value), "j M Y")
+        if asked["kind"] == "choice" and value is not None and value not in asked["options"]:
+            asked["options"] = [*asked["options"], value]  # no longer offered, but still what it is
+        answers.append({**asked, "name": CUSTOM + asked["key"], "value": value, "shown": shown})
+    return answers
 
 
 def _kept(request: HttpRequest) -> str:
@@ -217,6 +244,7 @@ def _context(request: WorkspaceRequest, pk: UUID) -> dict[str, Any]:
         "agent_options": agents,
         "category_options": categories,
         "priority_options": PRIORITIES,
+        "custom": _answers(ticket),
         "link_options": LINKS,
         "moves": {status.value for status in moves_from(ticket.status)},
         "status_options": [s.value for s in Status if s.value == ticket.status or s in moves_from(ticket.status)],
@@ -440,7 +468,9 @@ def _said(ticket: Ticket) -> str:
 def update(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
     """Change properties in place: those that were sent, and no others."""
     actor, now = base.agent(request.membership), timezone.now()
-    form = PropertyForm(request.POST)
+    sent = any(name.startswith(CUSTOM) for name in request.POST)
+    asked = [row for row in base.live_fields(request.workspace.pk) if CUSTOM + row.key in request.POST] if sent else []
+    form = PropertyForm(request.POST, custom=asked)
 
     def do(ticket: Ticket, data: dict[str, Any]) -> str | None:
         editing.update_ticket(ticket=ticket, changes=form.given(), actor=actor, now=now)
@@ -668,10 +698,11 @@ def new(request: WorkspaceRequest) -> HttpResponse:
             "category_id": [("", "None"), *choices.categories],
             "assignee_id": [("", "Nobody yet"), *choices.agents],
         },
+        custom=base.live_fields(request.workspace.pk),
     )
     if request.method == "POST" and form.is_valid():
         data, now = form.cleaned_data, timezone.now()
-        uploads = data.pop("files")
+        uploads, answers = data.pop("files"), form.take_answers()
         try:
             ticket = opening.open_ticket(
                 workspace=request.workspace,
@@ -688,6 +719,8 @@ def new(request: WorkspaceRequest) -> HttpResponse:
                     )
                     for upload in uploads
                 ],
+                custom_fields=answers,
+                is_complete=True,
                 **data,
             )
         except DomainError as error:
