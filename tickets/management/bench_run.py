@@ -227,9 +227,17 @@ class Bench:
 
         return ask
 
+    def any_ticket(self) -> uuid.UUID:
+        """A ticket with a conversation, not merged."""
+        ask = self.sql(
+            _NEWEST + " AND merged_into_id IS NULL AND first_response_at IS NOT NULL" + _ORDER, self.workspace_id
+        )
+        found: uuid.UUID = ask()[7][0]
+        return found
+
     def lines(self) -> Iterator[Line]:
         """The table, line by line."""
-        ticket = self.sql(_NEWEST + " AND merged_into_id IS NULL" + _ORDER, self.workspace_id)()[7][0]
+        ticket = self.any_ticket()
         newest = self.sql(_NEWEST + _ORDER, self.workspace_id)
         one = self.sql("SELECT * FROM tickets WHERE id = %s", ticket)
 

@@ -175,6 +175,14 @@ class Ticket(WorkspaceModel):
                 condition=IN_WORK,
                 name="tickets_active_assignee",
             ),
+            # An index on the assignee gives no order among NULLs: without this one the view Unassigned sorts them all.
+            models.Index(
+                "workspace",
+                F("created_at").desc(),
+                F("id").desc(),
+                condition=IN_WORK & Q(assignee=None),
+                name="tickets_active_unassigned",
+            ),
             models.Index(
                 "workspace",
                 "priority_rank",

@@ -191,6 +191,7 @@ class Command(BaseCommand):
             "/api/tickets?status=open,pending&priority=high&limit=20",
             "/api/tickets?limit=20&search=quokka",
             "/api/tickets?limit=20&search=warranty",
+            f"/tickets/{bench.any_ticket()}",
         ):
             headers = {"authorization": token} if path.startswith("/api") else {}
             plain = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
