@@ -288,17 +288,17 @@ class FieldForm(DomainForm):
     )
     key = forms.CharField(
         max_length=40,
-        help_text="Its name in the API, like order_number: lower-case letters, digits and _. It stays.",
+        help_text="Its name in the API, like order_number: lower-case letters, digits and _. It cannot change later.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
     )
-    kind = forms.ChoiceField(choices=FIELD_KINDS, help_text="It stays.")
+    kind = forms.ChoiceField(choices=FIELD_KINDS, help_text="It cannot change later.")
     options = LinesField(
         required=False,
         max_length=10_000,
         widget=forms.Textarea(attrs={"rows": 5}),
-        help_text="Of a choice: one on each line. One that you take away stays on its tickets.",
+        help_text="For a choice only: one on each line.",
     )
-    position = forms.TypedChoiceField(label="Place", coerce=int, required=False, empty_value=None)  # type: ignore[arg-type]
+    position = forms.TypedChoiceField(label="Place", coerce=int)
     is_required = forms.BooleanField(
         label="Required",
         required=False,
@@ -311,10 +311,9 @@ class FieldForm(DomainForm):
             del self.fields["key"], self.fields["kind"]
             if existing.kind != "choice":
                 del self.fields["options"]
-
-    def changes(self) -> dict[str, Any]:
-        """What the service takes: without a place, the field keeps its own or is the last."""
-        return {name: value for name, value in self.cleaned_data.items() if name != "position" or value is not None}
+            else:
+                self.fields["options"].required = True
+                self.fields["options"].help_text = "One on each line. One that you take away stays on its tickets."
 
 
 class CannedResponseForm(DomainForm):

@@ -463,11 +463,6 @@ class TestSettingsPage:
         assert keys(workspace) == ["other"]
         assert client.get(reverse("tickets:field-edit", args=[made.pk])).status_code == 404
 
-    def test_without_a_place_a_new_one_is_the_last(self, client: Client, workspace: Workspace) -> None:
-        FieldFactory(workspace=workspace, key="other", position=1)
-        assert client.post(reverse("tickets:field-new"), self.GIVEN | {"position": ""}).status_code == 302
-        assert keys(workspace) == ["other", "plan"]
-
     @pytest.mark.parametrize(
         ("name", "value"),
         [
@@ -478,6 +473,7 @@ class TestSettingsPage:
             ("options", ""),
             ("options", "a\na"),
             ("position", "9"),
+            ("position", ""),
         ],
     )
     def test_wrong_input_comes_back_filled_in_with_its_message(

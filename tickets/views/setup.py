@@ -141,7 +141,7 @@ def field(request: WorkspaceRequest, pk: UUID | None = None) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             saved = setup.save_field(
-                workspace=request.workspace, changes=form.changes(), field=chosen, now=timezone.now()
+                workspace=request.workspace, changes=form.cleaned_data, field=chosen, now=timezone.now()
             )
         except DomainError as error:
             form.refuse(error)
