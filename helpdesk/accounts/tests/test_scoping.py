@@ -27,7 +27,7 @@ MAY_READ_ACROSS = {
     "helpdesk/tasks.py": "forgets old answers of every workspace",
     "tickets/access.py": "a customer's link is found by its secret",
     "tickets/api/serializers.py": "subqueries of tickets that are scoped already",
-    "tickets/api/views.py": "a signed download names one file",
+    "tickets/api/views/conversation.py": "a signed download names one file",
     "tickets/dispatch.py": "sends what any workspace has recorded",
     "tickets/services/editing.py": "purges the trash of every workspace",
     "tickets/services/opening.py": "numbers: the row is the workspace's own",
