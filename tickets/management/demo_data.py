@@ -128,6 +128,7 @@ class Stage:
 
     def __init__(self, *, slug: str, seed: int, now: dt.datetime, progress: Progress) -> None:
         self.random = random.Random(seed)
+        self.answering = random.Random(f"answers {seed}")  # of its own: the stories stay as they are
         self.now = now
         self.slug = slug
         self.progress = progress
@@ -150,6 +151,9 @@ class Stage:
         )
         self._employ()
         self._categorise()
+        for key, label, kind, options in demo_texts.FIELDS:
+            asked = {"key": key, "label": label, "kind": kind, "options": list(options)}
+            setup.save_field(workspace=self.workspace, changes=asked, now=began)
         self._meet_customers()
         admin = self.agents["admin"].user
         for title, shortcut, category, content, uses in demo_texts.CANNED:
@@ -384,9 +388,21 @@ class Stage:
             tags=tags,
             cc=[self.random.choice(colleagues).email] if colleagues and self.random.random() < 0.08 else [],
             channel=channel,
+            custom_fields=self._answers(t),
             actor=self._actor(self.agents["aisha"]) if by_phone else replace(base.customer(customer), is_replay=True),
             now=t,
         )
+
+    def _answers(self, t: dt.datetime) -> dict[str, str]:
+        """What is known of a ticket in the custom fields: of one in three, some."""
+        if self.answering.random() > 0.35:
+            return {}
+        given = {
+            "shop_system": self.answering.choice(demo_texts.FIELDS[0][3]),
+            "order_number": f"TM-{self.answering.randint(10_000, 99_999)}",
+            "needed_by": (t + dt.timedelta(days=self.answering.randint(2, 30))).date().isoformat(),
+        }
+        return {key: value for key, value in given.items() if self.answering.random() < 0.6}
 
     def _take(self, plan: Plan, agent: Membership, t: dt.datetime) -> None:
         by = self.agents["admin"] if self.random.random() < 0.25 else agent

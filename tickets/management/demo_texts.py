@@ -628,6 +628,13 @@ DUPLICATES = (
     "Second try, as I have not heard back yet. {description}",
 )
 
+# Custom fields: key, label, kind, options.
+FIELDS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    ("shop_system", "Shop system", "choice", ("Shopify", "WooCommerce", "Shopware", "Magento", "None")),
+    ("order_number", "Order number", "text", ()),
+    ("needed_by", "Needed by", "date", ()),
+)
+
 # Title, shortcut, category, content, uses.
 CANNED: tuple[tuple[str, str, str, str, int], ...] = (
     ("Thank you for contacting us", "thanks", "", "Hi {{customer_name}},\n\nThank you for contacting us. We have your request {{ticket_number}} and I am looking into it now.\n\nBest regards,\n{{agent_name}}", 214),
