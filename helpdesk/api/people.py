@@ -134,7 +134,7 @@ class SignIn(PublicApiView):
     problems = {"POST": (401, 403, 404)}
 
     @extend_schema(
-        operation_id="sign_in", summary="Sign in", tags=["auth"], request=SignInInput, responses={200: SignedIn}
+        operation_id="sign_in", summary="Sign in", tags=["Signing in"], request=SignInInput, responses={200: SignedIn}
     )
     def post(self, request: Request) -> Response:
         """Sign in: an access token for 15 minutes and a refresh token for 14 days."""
@@ -159,7 +159,7 @@ class RefreshTokens(PublicApiView):
     @extend_schema(
         operation_id="refresh_tokens",
         summary="Refresh the tokens",
-        tags=["auth"],
+        tags=["Signing in"],
         request=RefreshInput,
         responses={200: SignedIn},
     )
@@ -174,7 +174,7 @@ class RevokeToken(PublicApiView):
     throttle_classes = (SignInThrottle,)
 
     @extend_schema(
-        operation_id="revoke_token", summary="Sign out", tags=["auth"], request=RefreshInput, responses={204: None}
+        operation_id="revoke_token", summary="Sign out", tags=["Signing in"], request=RefreshInput, responses={204: None}
     )
     def post(self, request: Request) -> Response:
         """Sign out: end a refresh token. One that is dead already is no error."""
@@ -187,7 +187,7 @@ class MeView(ApiView):
 
     parameters = ()
 
-    @extend_schema(operation_id="me", summary="Who am I", tags=["people"], responses={200: Me})
+    @extend_schema(operation_id="me", summary="Who am I", tags=["People"], responses={200: Me})
     def get(self, request: Request) -> Response:
         """The person and the workspace that this token or key acts for."""
         return Response(me_json(self.membership))
@@ -202,7 +202,7 @@ class Users(ApiView):
     @extend_schema(
         operation_id="list_users",
         summary="List the members",
-        tags=["people"],
+        tags=["People"],
         parameters=PAGE_PARAMETERS,
         responses={200: envelope_of("users", Member)},
     )
@@ -221,7 +221,7 @@ class Teams(ApiView):
     @extend_schema(
         operation_id="list_teams",
         summary="List the teams",
-        tags=["people"],
+        tags=["People"],
         parameters=PAGE_PARAMETERS,
         responses={200: envelope_of("teams", TeamOutput)},
     )
@@ -241,7 +241,7 @@ class Contacts(ApiView):
     @extend_schema(
         operation_id="list_contacts",
         summary="List the customers",
-        tags=["people"],
+        tags=["People"],
         parameters=[
             *PAGE_PARAMETERS,
             OpenApiParameter("search", OpenApiTypes.STR, description="A part of the name or of the address."),

@@ -195,7 +195,7 @@ class Schema(PublicApiView):
     @extend_schema(
         operation_id="schema",
         summary="This document",
-        tags=["schema"],
+        tags=["This document"],
         parameters=[OpenApiParameter("format", str, enum=list(TYPES), description="JSON unless told otherwise.")],
         responses={(200, "application/json"): OpenApiTypes.OBJECT, (200, "application/yaml"): OpenApiTypes.OBJECT},
     )

@@ -95,9 +95,14 @@ def _time(moment: dt.datetime, now: dt.datetime) -> str:
 
 @register.simple_tag
 def queue_row(
-    row: Any, kept: str = "", current: Any = None, oob: bool = False, now: dt.datetime | None = None
+    row: Any,
+    kept: str = "",
+    current: Any = None,
+    oob: bool = False,
+    shows: str = "created_at",
+    now: dt.datetime | None = None,
 ) -> SafeString:
-    """One row of the queue. `kept` is the query string that leads back to this list."""
+    """One row of the queue. `kept` is the query string that leads back to this list, `shows` the time it tells."""
     now = now or timezone.now()
     here = ' aria-current="true"' if row.id == current else ""
     swap = ' hx-swap-oob="true"' if oob else ""
@@ -109,15 +114,15 @@ def queue_row(
         f'<span class="who"><span class="num">#{row.number}</span>'
         f"<span>{escape(row.requester_name or row.requester_email)}</span>{category}</span>"
         f'<span class="end">{priority_mark(row.priority)}{status_badge(status)}{_assignee(row.assignee__name)}'
-        f"{_time(row.updated_at, now)}</span></li>"
+        f"{_time(getattr(row, shows), now)}</span></li>"
     )
 
 
 @register.simple_tag
-def queue_rows(rows: Iterable[Any], kept: str = "", current: Any = None) -> SafeString:
+def queue_rows(rows: Iterable[Any], kept: str = "", current: Any = None, shows: str = "created_at") -> SafeString:
     """The rows of the queue, as `queue_row`."""
     now = timezone.now()
-    return mark_safe("".join(queue_row(row, kept, current, now=now) for row in rows))  # noqa: S308  made of safe rows
+    return mark_safe("".join(queue_row(row, kept, current, shows=shows, now=now) for row in rows))  # noqa: S308  made of safe rows
 
 
 _ADDRESS = ""

@@ -53,8 +53,8 @@ WORKERS = [role.value for role, permissions in PERMISSIONS.items() if Permission
 
 # What a row shows; the description and the other long texts stay in the database.
 ROW = (
-    "id", "number", "subject", "requester_name", "requester_email", "status", "is_new", "priority", "updated_at",
-    "category__name", "category__color", "assignee__name",
+    "id", "number", "subject", "requester_name", "requester_email", "status", "is_new", "priority", "created_at",
+    "updated_at", "category__name", "category__color", "assignee__name",
 )  # fmt: skip
 
 
@@ -176,6 +176,7 @@ class Queue:
     title: str
     page: "Page[Any]"
     kept: str  # the query string that leads back here
+    shows: str  # the time in each row: what the list is sorted by, so that it runs one way
     values: dict[str, list[str]]  # the filters that are laid on, as words
     errors: dict[str, list[str]]
     is_filtered: bool
@@ -235,6 +236,7 @@ def queue_of(request: WorkspaceRequest, view: str, context: Mapping[str, Any]) -
         title=saved["name"] if saved else TITLES[view],
         page=page,
         kept=kept.urlencode(),
+        shows="updated_at" if laid.get("sort", "").endswith("updated") else "created_at",
         values={name: value.split(",") for name, value in laid.items()},
         errors=errors,
         is_filtered=not is_plain,
