@@ -174,7 +174,11 @@ class RevokeToken(PublicApiView):
     throttle_classes = (SignInThrottle,)
 
     @extend_schema(
-        operation_id="revoke_token", summary="Sign out", tags=["Signing in"], request=RefreshInput, responses={204: None}
+        operation_id="revoke_token",
+        summary="Sign out",
+        tags=["Signing in"],
+        request=RefreshInput,
+        responses={204: None},
     )
     def post(self, request: Request) -> Response:
         """Sign out: end a refresh token. One that is dead already is no error."""
