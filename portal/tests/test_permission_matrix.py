@@ -21,7 +21,7 @@ from helpdesk.accounts import services as accounts
 from helpdesk.accounts import tokens
 from helpdesk.accounts.models import Invitation, Membership, Team
 from helpdesk.accounts.tests.factories import TeamFactory, WorkspaceFactory
-from tickets.models import Activity, Attachment, CannedResponse, Category, Comment, Ticket, View
+from tickets.models import Activity, Attachment, CannedResponse, Category, Comment, Field, Ticket, View
 from tickets.services import base, editing, setup
 from tickets.tests.factories import (
     NOW,
@@ -35,7 +35,19 @@ from tickets.tests.factories import (
 
 pytestmark = pytest.mark.django_db
 
-CHANGEABLE = (Activity, Attachment, CannedResponse, Category, Comment, Invitation, Membership, Team, Ticket, View)
+CHANGEABLE = (
+    Activity,
+    Attachment,
+    CannedResponse,
+    Category,
+    Comment,
+    Field,
+    Invitation,
+    Membership,
+    Team,
+    Ticket,
+    View,
+)
 ROLES = ["light", "agent", "admin", "owner"]
 ANYBODY = "anybody"  # signed in or not
 SIGNED_IN = "light"  # every member
