@@ -75,6 +75,7 @@ def merge(*, source: Ticket, target_id: UUID, actor: Actor, now: dt.datetime) ->
         },
         moved=moved,
     )
+    before = source.status
     source.merged_into, source.status, source.closed_at = target, Status.CLOSED.value, now
     base.save(source, "merged_into", "status", "closed_at", now=now)
     if target.last_message_at and source.last_message_at:
@@ -82,7 +83,7 @@ def merge(*, source: Ticket, target_id: UUID, actor: Actor, now: dt.datetime) ->
     base.save(target, "last_message_at", now=now)
     for ticket in (source, target):
         search.index(ticket.pk)
-    _record_both(Event.MERGED, source, target, actor=actor, now=now)
+    _record_both(Event.MERGED, source, target, before=before, actor=actor, now=now)
     return target
 
 
@@ -99,12 +100,15 @@ def unmerge(*, source: Ticket, actor: Actor, now: dt.datetime) -> Ticket:
     ledger = Merge.objects.for_workspace(source.workspace_id).select_for_update().get(pk=ledger.pk)
     if ledger.undone_at is not None:
         raise Conflict(f"#{source.number} is not merged.", code="not_merged")
-    # What moved on with a later merge of the target is brought back from there as well.
-    workspace_id = source.workspace_id
-    Comment.objects.for_workspace(workspace_id).filter(pk__in=ledger.moved["comments"]).update(ticket=source)
-    Attachment.objects.for_workspace(workspace_id).filter(pk__in=ledger.moved["attachments"]).update(ticket=source)
-    Watcher.objects.for_workspace(workspace_id).filter(pk__in=ledger.moved["watchers"]).delete()
-    Participant.objects.for_workspace(workspace_id).filter(pk__in=ledger.moved["participants"]).delete()
+    # What moved on with a later merge of the target is brought back from there as well. What is not
+    # there any more was taken apart already, and belongs to the ticket that it was written on.
+    chain = _take_out_people(ledger)
+    Comment.objects.for_workspace(source.workspace_id).filter(
+        pk__in=ledger.moved["comments"], ticket_id__in=chain
+    ).update(ticket=source)
+    Attachment.objects.for_workspace(source.workspace_id).filter(
+        pk__in=ledger.moved["attachments"], ticket_id__in=chain
+    ).update(ticket=source)
     ledger.undone_at, ledger.undone_by_id = now, actor.user_id
     ledger.save(update_fields=["undone_at", "undone_by"])
     source.merged_into = None
@@ -113,21 +117,42 @@ def unmerge(*, source: Ticket, actor: Actor, now: dt.datetime) -> Ticket:
     source.closed_at = dt.datetime.fromisoformat(closed_at) if closed_at else None
     base.save(source, "merged_into", "status", "closed_at", now=now)
     base.save(target, now=now)
-    for ticket in (source, target):
-        search.index(ticket.pk)
-    _record_both(Event.UNMERGED, source, target, actor=actor, now=now)
+    for pk in (source.pk, *chain):
+        search.index(pk)
+    _record_both(Event.UNMERGED, source, target, before=Status.CLOSED.value, actor=actor, now=now)
     return source
 
 
-def _record_both(event: Event, source: Ticket, target: Ticket, *, actor: Actor, now: dt.datetime) -> None:
+def _take_out_people(ledger: Merge) -> list[UUID]:
+    """Delete the watchers and participants that a merge brought, as far as later merges carried them.
+
+    Gives the ids of the tickets from its target to the end of the chain.
+    """
+    watchers = Watcher.objects.for_workspace(ledger.workspace_id)
+    people = Participant.objects.for_workspace(ledger.workspace_id)
+    users = list(watchers.filter(pk__in=ledger.moved["watchers"]).values_list("user_id", flat=True))
+    contacts = list(people.filter(pk__in=ledger.moved["participants"]).values_list("contact_id", flat=True))
+    chain: list[UUID] = []
+    step: Merge | None = ledger
+    while step is not None:
+        watchers.filter(pk__in=step.moved["watchers"], user_id__in=users).delete()
+        people.filter(pk__in=step.moved["participants"], contact_id__in=contacts).delete()
+        chain.append(step.target_id)
+        step = Merge.objects.for_workspace(ledger.workspace_id).filter(source_id=step.target_id, undone_at=None).first()
+    return chain
+
+
+def _record_both(event: Event, source: Ticket, target: Ticket, *, before: str, actor: Actor, now: dt.datetime) -> None:
+    """Both tickets log it; the source also from which status to which it went (`before` is the first)."""
     pair = {
         "source_id": str(source.pk),
         "source_number": f"#{source.number}",
         "target_id": str(target.pk),
         "target_number": f"#{target.number}",
     }
-    for ticket in (source, target):
-        timeline.record(ticket=ticket, event=event, actor=actor, now=now, data=pair)
+    moved = [timeline.changed("status", before, source.status)] if before != source.status else []
+    timeline.record(ticket=source, event=event, actor=actor, now=now, changes=moved, data=pair)
+    timeline.record(ticket=target, event=event, actor=actor, now=now, data=pair)
 
 
 @transaction.atomic

@@ -9,7 +9,7 @@ from helpdesk.accounts.tests.factories import WorkspaceFactory
 from helpdesk.errors import Conflict, InvalidInput, NotFound
 from tickets import access
 from tickets.models import Activity, Merge, Ticket
-from tickets.services import base, conversation, editing, files, merging
+from tickets.services import base, conversation, editing, files, merging, status
 from tickets.tests.factories import NOW, make_agent, make_reply, make_ticket
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +72,21 @@ def test_the_requester_and_the_people_in_copy_become_participants(source, target
     }
 
 
+def test_who_takes_part_in_the_target_already_is_not_added_to_it(workspace, source, maria):
+    target = make_ticket(workspace, requester_email="bob@customers.example", cc=["boss@customers.example"])
+    merge(source, target, maria)
+    assert [p.contact.email for p in target.participants.all()] == ["boss@customers.example"]
+
+
+def test_the_request_itself_and_its_files_stay_with_the_source(source, target, maria):
+    request = files.prepare(workspace_id=source.workspace_id, upload=SimpleUploadedFile("a.txt", b"a"), now=NOW)
+    request.ticket = source
+    request.save()
+    merge(source, target, maria)
+    assert source.attachments.get().pk == request.pk
+    assert not target.attachments.exists()
+
+
 def test_the_source_is_closed_and_points_to_the_target(source, target, maria):
     merge(source, target, maria, NOW + HOUR)
     source.refresh_from_db()
@@ -83,6 +98,19 @@ def test_both_sides_log_it(source, target, maria):
     for ticket in (source, target):
         data = ticket.activities.get(event="ticket.merged").payload["data"]
         assert (data["source_number"], data["target_number"]) == (f"#{source.number}", f"#{target.number}")
+
+
+def test_the_log_of_the_source_says_from_which_status_it_was_closed_and_back_to_which_it_went(source, target, maria):
+    status.change_status(ticket=source, to="pending", actor=base.agent(maria), now=NOW)
+    merge(source, target, maria, NOW + HOUR)
+    merging.unmerge(source=source, actor=base.agent(maria), now=NOW + 2 * HOUR)
+    for event, at, change in (
+        ("ticket.merged", NOW + HOUR, {"field": "status", "from": "pending", "to": "closed"}),
+        ("ticket.unmerged", NOW + 2 * HOUR, {"field": "status", "from": "closed", "to": "pending"}),
+    ):
+        activity = source.activities.get(event=event)
+        assert (activity.changes, activity.occurred_at, activity.actor_user) == ([change], at, maria.user)
+        assert target.activities.get(event=event).changes == []
 
 
 def test_nothing_can_be_done_to_a_merged_ticket(source, target, maria):
@@ -138,6 +166,40 @@ class TestUnmerge:
         assert source.watchers.get().user_id == sam.user_id
         ledger = Merge.unscoped.get()
         assert ledger.undone_at == NOW + 4 * HOUR
+
+    def test_what_the_target_had_before_stays(self, workspace, source, target, maria):
+        said = make_reply(target, maria)
+        for ticket in (source, target):
+            editing.watch(ticket=ticket, member=maria, watching=True, now=NOW)
+            editing.update_ticket(ticket=ticket, changes={"cc": ["x@x.example"]}, actor=base.agent(maria), now=NOW)
+        merge(source, target, maria)
+        merging.unmerge(source=source, actor=base.agent(maria), now=NOW)
+        for ticket in (source, target):
+            assert ticket.watchers.get().user_id == maria.user_id
+            assert ticket.participants.get().contact.email == "x@x.example"
+        assert list(target.comments.all()) == [said]
+
+    @pytest.mark.parametrize("order", [("first", "second"), ("second", "first")])
+    def test_in_a_chain_everybody_gets_their_own_words_back_in_any_order(self, workspace, maria, order):
+        tickets = {name: make_ticket(workspace) for name in ("first", "second", "third")}
+        said = {name: make_reply(ticket, maria, body=name) for name, ticket in tickets.items()}
+        merge(tickets["first"], tickets["second"], maria)
+        merge(tickets["second"], tickets["third"], maria)
+        assert tickets["third"].comments.count() == 3
+        for name in order:
+            merging.unmerge(source=Ticket.unscoped.get(pk=tickets[name].pk), actor=base.agent(maria), now=NOW)
+        for name, ticket in tickets.items():
+            assert list(ticket.comments.all()) == [said[name]], name
+
+    def test_in_a_chain_nobody_is_left_behind_where_they_were_carried(self, workspace, source, target, maria):
+        editing.watch(ticket=source, member=maria, watching=True, now=NOW)
+        end = make_ticket(workspace, requester_email="eve@customers.example")
+        merge(source, target, maria)
+        merge(Ticket.unscoped.get(pk=target.pk), end, maria)
+        assert end.watchers.count() == 1
+        merging.unmerge(source=Ticket.unscoped.get(pk=source.pk), actor=base.agent(maria), now=NOW)
+        assert [p.contact.email for p in end.participants.all()] == ["jane@customers.example"]
+        assert not end.watchers.exists()
 
     def test_a_ticket_that_is_not_merged_is_refused(self, source, maria):
         with pytest.raises(Conflict):
