@@ -26,6 +26,7 @@ COMMON = 2000  # matches from which on a word counts as common
 _LONGEST = 200_000  # characters of a conversation that are searched; a tsvector holds 1 MB
 _SIMPLE_WORDS = re.compile(r"[\w@.\s'-]*\w")
 _NUMBER = re.compile(r"#?(\d{1,15})")
+LARGEST_NUMBER = 2**63 - 1  # that the database's column holds
 
 _INDEX = """
 INSERT INTO ticket_search (ticket_id, workspace_id, words)
@@ -68,8 +69,11 @@ def _write(statement: str, parameters: list[Any]) -> None:
 
 
 _WORDS = "websearch_to_tsquery('helpdesk', %(text)s)"
-# The last of plain words also matches as a beginning; a query of stop words alone matches nothing.
-_WORDS_AND_BEGINNING = f"(CASE WHEN numnode({_WORDS}) > 0 THEN ({_WORDS}::text || ':*')::tsquery ELSE ''::tsquery END)"
+# The last of plain words also matches as a beginning. A query that does not end with a word takes no `:*`: that of
+# stop words alone is empty, and that of a refused compound (-foo-bar) ends with a bracket.
+_WORDS_AND_BEGINNING = (
+    f"(CASE WHEN right({_WORDS}::text, 1) = '''' THEN ({_WORDS}::text || ':*')::tsquery ELSE {_WORDS} END)"
+)
 
 # Each further arm begins with a condition on `few`, which PostgreSQL decides once: for a common word
 # none of them is run. The arms are bounded, because a fragment may be common, too.
@@ -126,6 +130,7 @@ def _numbers_beginning_with(text: str) -> tuple[list[int], list[int]]:
         return [], []
     start = int(number[1])
     scales = [10**zeros for zeros in range(1 if start == 0 else 7)]
+    scales = [scale for scale in scales if (start + 1) * scale <= LARGEST_NUMBER]
     return [start * scale for scale in scales], [(start + 1) * scale for scale in scales]
 
 

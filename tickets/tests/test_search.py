@@ -50,7 +50,22 @@ def test_a_ticket_is_found(workspace, text):
 
 
 @pytest.mark.parametrize(
-    "text", ["elephant", "99", '"invoice wrong"', "invoice -wrong", "the", "!!", "'", "a:*b & |", "\\"]
+    "text",
+    [
+        "elephant",
+        "99",
+        '"invoice wrong"',
+        "invoice -wrong",
+        "the",
+        "!!",
+        "'",
+        "a:*b & |",
+        "\\",
+        "elephant -wrong-invoice",  # a refused compound
+        "--a-b wrong -it's-x",
+        "999999999999999",  # a number whose continuations no column holds
+        "#999999999999999",
+    ],
 )
 def test_what_does_not_match_finds_nothing_and_never_fails(workspace, text):
     make_ticket(workspace, subject="Wrong invoice", description="No")
