@@ -4,6 +4,7 @@ import datetime as dt
 
 import pytest
 
+from helpdesk.accounts import services as accounts
 from helpdesk.accounts.tests.factories import ContactFactory, WorkspaceFactory
 from helpdesk.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from tickets.models import Activity, Comment, Ticket, TicketLink
@@ -124,6 +125,14 @@ class TestStaleReplyGuard:
         with pytest.raises(conversation.StaleReply):
             make_reply(ticket, maria, seen_until=NOW)
 
+    def test_a_colleagues_note_holds_it_too(self, workspace, ticket, maria):
+        make_reply(ticket, make_agent(workspace), now=NOW + HOUR, internal=True, body="Do not refund.")
+        before = written()
+        with pytest.raises(conversation.StaleReply) as caught:
+            make_reply(ticket, maria, seen_until=NOW, now=NOW + 2 * HOUR)
+        assert [comment.body for comment in caught.value.comments] == ["Do not refund."]
+        assert written() == before
+
     def test_what_the_agent_has_seen_or_written_themselves_does_not_hold_it(self, workspace, ticket, maria):
         make_reply(ticket, make_agent(workspace), now=NOW + HOUR)
         make_reply(ticket, maria, now=NOW + 2 * HOUR, seen_until=NOW + HOUR)
@@ -243,3 +252,17 @@ def test_the_deactivated_agent_is_unassigned_from_open_tickets_not_from_closed_o
     closed_one.refresh_from_db()
     assert (open_one.assignee_id, closed_one.assignee_id) == (None, maria.user_id)
     assert open_one.assignments.get().ended_at == NOW + HOUR
+
+
+def test_whoever_leaves_the_workspace_is_unassigned_there_and_in_no_other(workspace, maria):
+    elsewhere = make_agent(WorkspaceFactory(), user=maria.user)
+    here, there = make_ticket(workspace), make_ticket(elsewhere.workspace)
+    for one, member in ((here, maria), (there, elsewhere)):
+        assignment.assign(ticket=one, assignee_id=maria.user_id, actor=base.agent(member), now=NOW)
+    owner = make_agent(workspace, role="owner")
+    accounts.deactivate_member(membership=maria, by=owner, now=NOW + HOUR)
+    here.refresh_from_db()
+    there.refresh_from_db()
+    assert (here.assignee_id, there.assignee_id) == (None, maria.user_id)
+    logged = here.activities.get(event="ticket.unassigned")
+    assert (logged.actor_user, logged.occurred_at) == (owner.user, NOW + HOUR)

@@ -47,6 +47,40 @@ def test_every_change_leaves_who_when_from_to(workspace, ticket, maria):
     ]
 
 
+@pytest.mark.parametrize(
+    ("changes", "event", "logged"),
+    [
+        ({"description": "New words"}, "updated", ("description", "The page says my account is locked.", "New words")),
+        (
+            {"requester_email": "Bob@x.example"},
+            "updated",
+            ("requester", "jane@customers.example", "bob@x.example"),
+        ),
+        ({"requester_name": "Jane Doe"}, "updated", ("requester_name", "Jane Smith", "Jane Doe")),
+        ({"cc": ["a@x.example"]}, "updated", ("cc", [], ["a@x.example"])),
+        ({"status": "pending"}, "updated", ("status", "open", "pending")),
+        ({"status": "resolved"}, "resolved", ("status", "open", "resolved")),
+    ],
+)
+def test_each_kind_of_change_leaves_its_from_and_to(ticket, maria, changes, event, logged):
+    update(ticket, maria, **changes)
+    activity = ticket.activities.get(event=f"ticket.{event}")
+    assert [(change["field"], change["from"], change["to"]) for change in activity.changes] == [logged]
+    assert (activity.actor_user, activity.occurred_at) == (maria.user, NOW + HOUR)
+
+
+def test_who_had_the_ticket_and_who_got_it_is_logged(workspace, ticket, maria):
+    sam = make_agent(workspace, user__name="Sam Okafor")
+    for hour, user_id in ((1, maria.user_id), (2, sam.user_id), (3, None)):
+        update(ticket, maria, NOW + hour * HOUR, assignee_id=user_id)
+    log = ticket.activities.filter(event__in=["ticket.assigned", "ticket.unassigned"]).order_by("occurred_at")
+    assert [(a.event, a.changes[0]["from"], a.changes[0]["to"]) for a in log] == [
+        ("ticket.assigned", None, "Maria Rossi"),
+        ("ticket.assigned", "Maria Rossi", "Sam Okafor"),
+        ("ticket.unassigned", "Sam Okafor", None),
+    ]
+
+
 def test_saying_what_is_already_so_records_nothing(ticket, maria):
     update(ticket, maria, subject="Cannot log in", priority="medium", tags=[], status="open", assignee_id=None)
     fresh = Ticket.unscoped.get(pk=ticket.pk)

@@ -3,7 +3,7 @@
 import datetime as dt
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from kombu.exceptions import OperationalError
 
 from helpdesk.accounts.tests.factories import WorkspaceFactory
@@ -13,6 +13,7 @@ from tickets.models import Activity
 from tickets.tests.factories import NOW, make_ticket
 
 pytestmark = pytest.mark.django_db
+FACTS = sorted({field.column for field in Activity._meta.concrete_fields} - {"dispatched_at"})
 
 
 @pytest.fixture
@@ -45,6 +46,14 @@ class TestAppendOnly:
     def test_facts_cannot_be_changed(self, ticket):
         with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
             ticket.activities.update(actor_name="Somebody else")
+
+    @pytest.mark.parametrize("column", FACTS)
+    def test_no_fact_can_be_changed_not_even_beside_what_may(self, ticket, column):
+        kind = Activity._meta.get_field(column.removesuffix("_id")).get_internal_type()
+        value = {"JSONField": "'{}'", "DateTimeField": "now()", "CharField": "'x'"}.get(kind, "gen_random_uuid()")
+        value = "depth + 1" if column == "depth" else value
+        with pytest.raises(IntegrityError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"UPDATE ticket_activities SET {column} = {value}, dispatched_at = now()")
 
     def test_nothing_can_be_deleted(self, ticket):
         with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
