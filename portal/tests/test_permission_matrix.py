@@ -5,6 +5,7 @@ by somebody who is signed out, and by the owner of another workspace. A new addr
 fails the first test.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -356,3 +357,27 @@ def test_reading_an_address_never_changes_anything(row):
     status, wrote = call(row, world, world.members["owner"], method="GET")
     assert status < 500
     assert not wrote
+
+
+def test_no_page_runs_styles_or_loads_anything_but_our_own_files():
+    world = World()
+    client = Client()
+    client.force_login(world.members["owner"].user)
+    seen = 0
+    for row in PAGES:
+        if row.method != "GET":
+            continue
+        args = [world.things[row.thing]] if row.thing else []
+        answer = client.get(reverse(row.name, args=[*args, *row.extra]))
+        if answer.streaming:
+            b"".join(answer)  # a file that nobody reads stays open
+        if not answer["Content-Type"].startswith("text/html") or answer.status_code != 200:
+            continue
+        seen += 1
+        policy = answer["Content-Security-Policy"]
+        assert "unsafe" not in policy and "*" not in policy and "http" not in policy, row
+        assert "default-src 'self'" in policy or "default-src 'none'" in policy, row
+        page = answer.content.decode()
+        assert not re.findall(r"<[^>]+\s(?:style|on\w+)=|<style|<script(?![^>]*\ssrc=)[^>]*>", page), row
+        assert not re.findall(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=\"(?:https?:)?//", page), row
+    assert seen > 20
