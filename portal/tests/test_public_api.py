@@ -249,6 +249,17 @@ class TestRead:
         assert {answer.status_code for answer in answers} == {404}
         assert len({answer.content for answer in answers}) == 1
 
+    def test_the_404_costs_the_same_for_a_wrong_id_and_for_a_wrong_token(
+        self, client: Client, workspace: Workspace, django_assert_num_queries: Any
+    ) -> None:
+        ticket, token = make_request(workspace)
+        for pk, tried in ((uuid4(), token), (ticket.pk, "wrong"), (uuid4(), "wrong")):
+            with django_assert_num_queries(1):
+                assert client.get(f"{TICKETS}/{pk}", {"access_token": tried}).status_code == 404
+            with django_assert_num_queries(1):
+                body = {"access_token": tried, "body": "Hello"}
+                assert post(client, f"{TICKETS}/{pk}/reply", body).status_code == 404
+
     def test_costs_few_queries(self, client: Client, workspace: Workspace, django_assert_num_queries: Any) -> None:
         ticket, token = make_request(workspace, uploads=[a_file()])
         agent = make_agent(workspace)

@@ -77,6 +77,22 @@ class TestCreate:
         assert answer["attachments"] == [] and answer["edited_at"] is None
         assert api.get(f"/tickets/{ticket.pk}").json()["first_response_at"] == answer["created_at"]
 
+    def test_the_example_of_the_specification(self, workspace: Workspace, ticket: Ticket, path: str) -> None:
+        api = Api(make_agent(workspace, user__name="Support Agent"))
+        example = {"body": "I'll look into this for you.", "is_internal": False}
+        answer = api.post(path, example).json()
+        stored = Comment.unscoped.get()
+        printed = {
+            "id": str(stored.pk),
+            "ticket_id": str(ticket.pk),
+            "body": "I'll look into this for you.",
+            "author_type": "agent",
+            "author_name": "Support Agent",
+            "is_internal": False,
+            "created_at": stored.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        assert {name: answer.get(name) for name in printed} == printed
+
     def test_a_note_is_no_answer(self, api: Api, ticket: Ticket, path: str) -> None:
         assert api.post(path, {"body": "x", "is_internal": True}).json()["is_internal"] is True
         assert api.get(f"/tickets/{ticket.pk}").json()["first_response_at"] is None

@@ -75,15 +75,17 @@ def api(maria: Membership) -> Api:
 
 class TestList:
     def test_the_answer_has_the_shape_of_the_specification(self, api: Api, workspace: Workspace) -> None:
-        ticket = make_ticket(workspace, now=dt.datetime(2024, 1, 15, 10, 30, 0, 123456, tzinfo=dt.UTC))
-        assert api.get("/tickets?status=open,pending&page=1&limit=20").json() == {
+        at = dt.datetime(2024, 1, 15, 10, 30, 0, 123456, tzinfo=dt.UTC)
+        ticket = make_ticket(workspace, priority="high", now=at)
+        make_ticket(workspace, priority="low")
+        assert api.get("/tickets?status=open,pending&priority=high&page=1&limit=20").json() == {
             "tickets": [
                 {
                     "id": str(ticket.pk),
                     "ticket_number": "#1001",
                     "subject": "Cannot log in",
                     "status": "open",
-                    "priority": "medium",
+                    "priority": "high",
                     "requester_email": "jane@customers.example",
                     "requester_name": "Jane Smith",
                     "assignee_id": None,
@@ -170,6 +172,27 @@ class TestList:
         make_ticket(workspace, category_id=category.pk)
         with django_assert_num_queries(4):
             assert api.get(f"/tickets?limit=1&category={category.pk}").json()["pagination"]["total"] == 2
+
+    def test_all_filters_together_cost_four_at_most(
+        self, api: Api, workspace: Workspace, maria: Membership, django_assert_max_num_queries: Any
+    ) -> None:
+        category = CategoryFactory(workspace=workspace)
+        team = TeamFactory(workspace=workspace)
+        make_ticket(
+            workspace,
+            category_id=category.pk,
+            team_id=team.pk,
+            assignee_id=maria.user_id,
+            tags=["vip"],
+            priority="high",
+        )
+        query = (
+            f"status=open,pending&priority=high&assignee=me&category={category.pk}&team={team.pk}&tag=vip"
+            "&requester=jane@customers.example&created_from=2026-01-01&updated_to=2026-12-31&search=locked"
+            "&sort=priority&page=1&limit=20"
+        )
+        with django_assert_max_num_queries(4):
+            assert api.get(f"/tickets?{query}").json()["pagination"]["total"] == 1
 
 
 class TestCreate:

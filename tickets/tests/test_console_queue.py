@@ -180,6 +180,8 @@ class TestQueries:
             ("all", {"priority": "medium", "sort": "priority"}, 7),
             ("all", {"tag": "vip", "page": "1"}, 7),
             ("all", {"created_from": "2026-01-01"}, 7),
+            ("all", {"search": "locked"}, 8),
+            ("all", {"search": "locked", "tag": "vip", "status": "open,pending", "requester": "jane"}, 8),
         ],
     )
     def test_a_list_costs_the_same_few_queries_whatever_is_in_it(

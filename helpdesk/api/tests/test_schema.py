@@ -62,6 +62,16 @@ def test_idempotent_operations_document_the_header(document):
         assert ("Idempotency-Key" in names) == ("422" in operation["responses"]), (path, method)
 
 
+def test_every_create_takes_an_idempotency_key(document):
+    creates = [
+        (path, [parameter["name"] for parameter in operation.get("parameters", [])])
+        for path, method, operation in operations(document)
+        if method == "post" and "201" in operation["responses"]
+    ]
+    assert len(creates) >= 8
+    assert [path for path, names in creates if "Idempotency-Key" not in names] == []
+
+
 def test_members_must_sign_in_and_visitors_need_not(document):
     assert document["paths"]["/api/me"]["get"]["security"] == [{"bearer": []}]
     assert not document["paths"]["/api/auth/token"]["post"].get("security")

@@ -3,9 +3,11 @@
 import pytest
 import redis
 from django.test import Client
+from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.test import APIClient
 
+from helpdesk.accounts import tokens
 from helpdesk.accounts.tests.factories import PASSWORD, MembershipFactory, WorkspaceFactory
 from helpdesk.api import throttles
 from helpdesk.api.tests.problems import assert_refused
@@ -45,6 +47,20 @@ class TestCallers:
         rates(caller="1/min")
         for _ in range(2):
             assert client_of(MembershipFactory()).get("/api/me").status_code == 200
+
+    def test_each_api_key_has_its_own_count_and_no_other_address_gets_it_more(self, rates):
+        rates(caller="1/min")
+        member = MembershipFactory()
+        keys = [
+            tokens.make_api_key(membership=member, name=name, scopes=["read"], expires_at=None, now=timezone.now())[1]
+            for name in ("one", "two")
+        ]
+
+        def ask(key, address):
+            return Client(REMOTE_ADDR=address).get("/api/me", headers={"Authorization": f"Bearer {key}"}).status_code
+
+        assert [ask(key, "203.0.113.1") for key in keys] == [200, 200]
+        assert [ask(key, "203.0.113.2") for key in keys] == [429, 429]
 
     def test_the_window_ends(self, rates, client_of):
         from django_redis import get_redis_connection
