@@ -4,6 +4,8 @@ import datetime as dt
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Greatest
 
 from helpdesk.accounts.models import Membership, Team, User
 from helpdesk.errors import Conflict
@@ -22,7 +24,10 @@ def assign_locked(ticket: Ticket, assignee: User | None, *, actor: Actor, now: d
     if ticket.assignee_id == (assignee.pk if assignee else None):
         return False
     before = ticket.assignee
-    Assignment.objects.for_workspace(ticket.workspace_id).filter(ticket=ticket, ended_at=None).update(ended_at=now)
+    # Whoever asked first may get the lock last: a span never ends before it began.
+    Assignment.objects.for_workspace(ticket.workspace_id).filter(ticket=ticket, ended_at=None).update(
+        ended_at=Greatest(F("assigned_at"), now)
+    )
     ticket.assignee = assignee
     fields = ["assignee"]
     if assignee:

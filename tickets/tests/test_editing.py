@@ -136,6 +136,14 @@ class TestAssignment:
             (sam.user_id, NOW + 2 * HOUR, NOW + 3 * HOUR),
         ]
 
+    def test_of_two_agents_at_once_the_one_who_asked_first_may_come_last(self, workspace, ticket, maria):
+        sam = make_agent(workspace)
+        assignment.assign(ticket=ticket, assignee_id=maria.user_id, actor=base.agent(maria), now=NOW + 2 * HOUR)
+        assignment.assign(ticket=ticket, assignee_id=sam.user_id, actor=base.agent(sam), now=NOW + HOUR)
+        first, second = ticket.assignments.order_by("-assigned_at")
+        assert (first.assigned_at, first.ended_at) == (NOW + 2 * HOUR, NOW + 2 * HOUR)
+        assert (second.assignee, second.ended_at) == (sam.user, None)
+
     def test_an_assigned_ticket_is_never_new_again(self, ticket, maria):
         assignment.assign(ticket=ticket, assignee_id=maria.user_id, actor=base.agent(maria), now=NOW)
         assignment.unassign(ticket=ticket, actor=base.agent(maria), now=NOW)
