@@ -246,7 +246,8 @@ def _follow_up(
 def _own(comment: Comment, editor: Membership) -> tuple[Ticket, Comment]:
     """The locked ticket and comment, if the member may change it.
 
-    Raises NotFound for a deleted comment, NotAllowed for one of somebody else, unless by an admin.
+    Raises NotFound for a deleted comment, NotAllowed for one of somebody else, unless by an admin,
+    and for a public one of a member whose role only writes notes now.
     """
     ticket = base.lock(comment.ticket)
     fresh = ticket.comments.select_for_update().filter(pk=comment.pk, deleted_at=None).first()
@@ -254,6 +255,8 @@ def _own(comment: Comment, editor: Membership) -> tuple[Ticket, Comment]:
         raise NotFound("There is no such comment.")
     if fresh.author_user_id != editor.user_id and not editor.may(Permission.MANAGE):
         raise NotAllowed("Only its author or an admin may change a comment.")
+    if not fresh.is_internal and not editor.may(Permission.WORK):
+        raise NotAllowed("Your role may write notes, not answer customers.")
     return ticket, fresh
 
 

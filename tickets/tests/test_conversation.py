@@ -227,6 +227,16 @@ class TestEditing:
         assert written() == before
         conversation.edit_comment(comment=comment, editor=make_agent(workspace, role="admin"), body="x", now=NOW)
 
+    def test_an_agent_who_became_a_light_agent_changes_their_notes_only(self, ticket, maria):
+        answer, note = make_reply(ticket, maria), make_reply(ticket, maria, internal=True)
+        maria.role = "light"
+        maria.save()
+        with pytest.raises(NotAllowed):
+            conversation.edit_comment(comment=answer, editor=maria, body="Changed", now=NOW + HOUR)
+        with pytest.raises(NotAllowed):
+            conversation.delete_comment(comment=answer, editor=maria, now=NOW + HOUR)
+        assert conversation.edit_comment(comment=note, editor=maria, body="Changed", now=NOW + HOUR).body == "Changed"
+
     def test_a_customers_words_stay_as_they_are_even_for_admins(self, workspace, ticket):
         comment = conversation.customer_reply(
             ticket=ticket, contact=ticket.requester, body="My words", channel="portal", now=NOW
