@@ -273,7 +273,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "unacked_restore_interval": 15,
     "unacked_restore_throttle": 1,
     "socket_connect_timeout": 1,
-    "socket_timeout": 5,
+    "socket_timeout": 3,  # a worker asks the broker for a second at a time; a request waits no longer than this
     "socket_keepalive": True,
     "global_keyprefix": "helpdesk:",
 }
