@@ -1,6 +1,7 @@
 """Who works on a ticket."""
 
 import datetime as dt
+from dataclasses import replace
 from uuid import UUID
 
 from django.db import transaction
@@ -8,9 +9,10 @@ from django.db.models import F
 from django.db.models.functions import Greatest
 
 from helpdesk.accounts.models import Membership, Team, User
+from helpdesk.accounts.roles import Permission
 from helpdesk.errors import Conflict
 from tickets import timeline
-from tickets.events import Actor, ActorKind, Event
+from tickets.events import SYSTEM, Actor, ActorKind, Event
 from tickets.lifecycle import Status
 from tickets.models import Assignment, Ticket
 from tickets.services import base
@@ -52,6 +54,24 @@ def assign_locked(ticket: Ticket, assignee: User | None, *, actor: Actor, now: d
         data={"assignee_id": str(assignee.pk) if assignee else None},
     )
     return True
+
+
+def release_departed_locked(ticket: Ticket, *, actor: Actor, now: dt.datetime) -> bool:
+    """Take a ticket that comes back into work from an agent who left while it was finished or in the trash.
+
+    Otherwise nobody would see it: neither they nor whoever looks at what is unassigned. `actor` is
+    who brought it back; False when its agent still works here, or it has none.
+    """
+    if ticket.assignee_id is None:
+        return False
+    member: Membership | None = (
+        Membership.objects.for_workspace(ticket.workspace_id)
+        .filter(user_id=ticket.assignee_id, user__is_active=True)
+        .first()
+    )
+    if member is not None and member.may(Permission.WORK):
+        return False
+    return assign_locked(ticket, None, actor=replace(SYSTEM, is_replay=actor.is_replay), now=now)
 
 
 def set_team_locked(ticket: Ticket, team: Team | None, *, actor: Actor, now: dt.datetime) -> bool:

@@ -199,6 +199,8 @@ def restore(*, workspace_id: UUID, ticket_id: UUID, actor: Actor, now: dt.dateti
     ticket.trashed_at = ticket.trashed_by_id = None
     base.save(ticket, "trashed_at", "trashed_by", now=now)
     timeline.record(ticket=ticket, event=Event.RESTORED, actor=actor, now=now)
+    if ticket.status in (Status.OPEN.value, Status.PENDING.value):
+        assignment.release_departed_locked(ticket, actor=actor, now=now)
     return ticket
 
 

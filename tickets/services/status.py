@@ -9,7 +9,7 @@ from tickets import timeline
 from tickets.events import SYSTEM, Actor, Event
 from tickets.lifecycle import IllegalMove, Move, Status, move
 from tickets.models import Ticket
-from tickets.services import base
+from tickets.services import assignment, base
 
 _EVENTS = {Status.RESOLVED: Event.RESOLVED, Status.CLOSED: Event.CLOSED}
 
@@ -39,6 +39,8 @@ def move_locked(ticket: Ticket, to: str, *, actor: Actor, now: dt.datetime) -> M
         now=now,
         changes=[timeline.changed("status", step.before.value, step.after.value)],
     )
+    if step.is_reopen:
+        assignment.release_departed_locked(ticket, actor=actor, now=now)
     return step
 
 

@@ -264,6 +264,30 @@ def test_the_deactivated_agent_is_unassigned_from_open_tickets_not_from_closed_o
     assert open_one.assignments.get().ended_at == NOW + HOUR
 
 
+@pytest.mark.parametrize("how", ["reopened", "answered", "restored"])
+def test_a_ticket_that_comes_back_after_its_agent_left_is_unassigned(workspace, maria, how):
+    ticket, owner = make_ticket(workspace), make_agent(workspace, role="owner")
+    assignment.assign(ticket=ticket, assignee_id=maria.user_id, actor=base.agent(owner), now=NOW)
+    if how == "restored":
+        editing.trash(ticket=ticket, actor=base.agent(owner), now=NOW)
+    else:
+        status.resolve_and_close(ticket=ticket, actor=base.agent(owner), now=NOW)
+    accounts.deactivate_member(membership=maria, by=owner, now=NOW)
+    ticket.refresh_from_db()
+    assert ticket.assignee_id == maria.user_id
+    if how == "reopened":
+        status.reopen(ticket=ticket, actor=base.agent(owner), now=NOW + HOUR)
+    elif how == "answered":
+        conversation.customer_reply(
+            ticket=ticket, contact=ticket.requester, body="Still broken", channel="portal", now=NOW + HOUR
+        )
+    else:
+        editing.restore(workspace_id=workspace.pk, ticket_id=ticket.pk, actor=base.agent(owner), now=NOW + HOUR)
+    ticket.refresh_from_db()
+    assert (ticket.status, ticket.assignee_id) == ("open", None)
+    assert ticket.assignments.get().ended_at == NOW + HOUR
+
+
 def test_whoever_leaves_the_workspace_is_unassigned_there_and_in_no_other(workspace, maria):
     elsewhere = make_agent(WorkspaceFactory(), user=maria.user)
     here, there = make_ticket(workspace), make_ticket(elsewhere.workspace)
