@@ -5,12 +5,12 @@ from uuid import UUID
 
 from django.db import transaction
 
-from helpdesk.errors import Conflict, InvalidInput
+from helpdesk.errors import Conflict, InvalidInput, NotFound
 from tickets import search, timeline
 from tickets.events import Actor, Event
 from tickets.lifecycle import Status
 from tickets.models import Attachment, Comment, Merge, Participant, Ticket, TicketLink, Watcher
-from tickets.services import base, opening
+from tickets.services import assignment, base, opening
 
 
 def _lock_both(one: Ticket, other: Ticket) -> tuple[Ticket, Ticket]:
@@ -93,13 +93,19 @@ def unmerge(*, source: Ticket, actor: Actor, now: dt.datetime) -> Ticket:
 
     Raises Conflict when the ticket is not merged.
     """
-    ledger = Merge.objects.for_workspace(source.workspace_id).filter(source=source, undone_at=None).first()
-    if ledger is None:
+    asked = [source.pk, *(merge.target_id for merge in merges_from(source))]
+    # In the order of their ids, as a merge locks them; also one in the trash gives back what is not its own.
+    rows = Ticket.objects.for_workspace(source.workspace_id).select_for_update().filter(pk__in=asked).order_by("pk")
+    locked: dict[UUID, Ticket] = {ticket.pk: ticket for ticket in rows}
+    if source.pk not in locked or locked[source.pk].trashed_at is not None:
+        raise NotFound("There is no such ticket.")
+    standing = merges_from(source)  # again: as it is now that nobody can change it
+    if not standing:
         raise Conflict(f"#{source.number} is not merged.", code="not_merged")
-    source, target = _lock_both(source, ledger.target)
-    ledger = Merge.objects.for_workspace(source.workspace_id).select_for_update().get(pk=ledger.pk)
-    if ledger.undone_at is not None:
-        raise Conflict(f"#{source.number} is not merged.", code="not_merged")
+    if not locked.keys() >= {merge.target_id for merge in standing}:
+        raise Conflict("It was merged on just now. Please try again.", code="busy")
+    ledger, *later = standing
+    source, target = locked[source.pk], locked[ledger.target_id]
     # What moved on with a later merge of the target is brought back from there as well. What is not
     # there any more was taken apart already, and belongs to the ticket that it was written on.
     chain = _take_out_people(ledger)
@@ -109,6 +115,11 @@ def unmerge(*, source: Ticket, actor: Actor, now: dt.datetime) -> Ticket:
     Attachment.objects.for_workspace(source.workspace_id).filter(
         pk__in=ledger.moved["attachments"], ticket_id__in=chain
     ).update(ticket=source)
+    for merge in later:
+        # Undone in its turn, it must not take these with it from wherever they are then.
+        for kind in ("comments", "attachments"):
+            merge.moved[kind] = [pk for pk in merge.moved[kind] if pk not in ledger.moved[kind]]
+        merge.save(update_fields=["moved"])
     ledger.undone_at, ledger.undone_by_id = now, actor.user_id
     ledger.save(update_fields=["undone_at", "undone_by"])
     source.merged_into = None
@@ -116,11 +127,25 @@ def unmerge(*, source: Ticket, actor: Actor, now: dt.datetime) -> Ticket:
     closed_at = ledger.source_before["closed_at"]
     source.closed_at = dt.datetime.fromisoformat(closed_at) if closed_at else None
     base.save(source, "merged_into", "status", "closed_at", now=now)
-    base.save(target, now=now)
+    for pk in chain:
+        base.save(locked[pk], now=now)
     for pk in (source.pk, *chain):
         search.index(pk)
     _record_both(Event.UNMERGED, source, target, before=Status.CLOSED.value, actor=actor, now=now)
+    if source.status in (Status.OPEN.value, Status.PENDING.value):
+        assignment.release_departed_locked(source, actor=actor, now=now)
     return source
+
+
+def merges_from(source: Ticket) -> list[Merge]:
+    """The merges that stand from this ticket to the end of the chain."""
+    found: list[Merge] = []
+    pk: UUID | None = source.pk
+    while pk is not None:
+        step = Merge.objects.for_workspace(source.workspace_id).filter(source_id=pk, undone_at=None).first()
+        found += [step] if step else []
+        pk = step.target_id if step else None
+    return found
 
 
 def _take_out_people(ledger: Merge) -> list[UUID]:

@@ -9,7 +9,7 @@ from helpdesk.accounts.tests.factories import WorkspaceFactory
 from helpdesk.errors import Conflict, InvalidInput, NotFound
 from tickets import access
 from tickets.models import Activity, Merge, Ticket
-from tickets.services import base, conversation, editing, files, merging, status
+from tickets.services import assignment, base, conversation, editing, files, merging, status
 from tickets.tests.factories import NOW, make_agent, make_reply, make_ticket
 
 pytestmark = pytest.mark.django_db
@@ -200,6 +200,33 @@ class TestUnmerge:
         merging.unmerge(source=Ticket.unscoped.get(pk=source.pk), actor=base.agent(maria), now=NOW)
         assert [p.contact.email for p in end.participants.all()] == ["jane@customers.example"]
         assert not end.watchers.exists()
+
+    def test_in_a_chain_the_later_merge_forgets_what_was_taken_out_of_it(self, workspace, source, target, maria):
+        said = make_reply(source, maria, body="zebra")
+        end = make_ticket(workspace)
+        merge(source, target, maria)
+        merge(Ticket.unscoped.get(pk=target.pk), end, maria)
+        version = Ticket.unscoped.get(pk=end.pk).version
+        merging.unmerge(source=Ticket.unscoped.get(pk=source.pk), actor=base.agent(maria), now=NOW)
+        assert Ticket.unscoped.get(pk=end.pk).version == version + 1  # its Cc is another one
+        merge(Ticket.unscoped.get(pk=source.pk), end, maria)
+        merging.unmerge(source=Ticket.unscoped.get(pk=target.pk), actor=base.agent(maria), now=NOW)
+        assert list(end.comments.all()) == [said]
+
+    def test_a_target_in_the_trash_gives_back_what_is_not_its_own(self, source, target, maria):
+        said = make_reply(source, maria)
+        merge(source, target, maria)
+        editing.trash(ticket=target, actor=base.agent(maria), now=NOW)
+        merging.unmerge(source=Ticket.unscoped.get(pk=source.pk), actor=base.agent(maria), now=NOW)
+        assert list(source.comments.all()) == [said]
+
+    def test_the_agent_who_left_meanwhile_does_not_get_it_back(self, workspace, source, target, maria):
+        assignment.assign(ticket=source, assignee_id=maria.user_id, actor=base.agent(maria), now=NOW)
+        merge(source, target, maria)
+        maria.is_active = False
+        maria.save()
+        back = merging.unmerge(source=Ticket.unscoped.get(pk=source.pk), actor=base.agent(maria), now=NOW)
+        assert (back.status, back.assignee_id) == ("open", None)
 
     def test_a_ticket_that_is_not_merged_is_refused(self, source, maria):
         with pytest.raises(Conflict):

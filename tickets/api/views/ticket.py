@@ -239,7 +239,8 @@ class Unmerge(TicketView):
     def post(self, request: Request, ticket_id: UUID) -> HttpResponseBase:
         self.read(shapes.Nothing)
         ticket = self.ticket(ticket_id)
-        with self.as_expected(ticket, *([ticket.merged_into] if ticket.merged_into else [])):
+        chain = [merge.target for merge in merging.merges_from(ticket)]
+        with self.as_expected(ticket, *(target for target in chain if target.trashed_at is None)):
             merging.unmerge(source=ticket, actor=self.actor, now=self.now)
         return self.detail(ticket_id)
 
