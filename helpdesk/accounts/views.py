@@ -72,6 +72,7 @@ def locked(
     return answer
 
 
+@method_decorator(page_throttle("sign_in"), name="dispatch")
 class SignIn(auth_views.LoginView):
     """E-mail and password; `next` leads only to our own pages."""
 

@@ -159,6 +159,18 @@ class TestTooManyFailures:
         assert self.fail(client, settings.AXES_FAILURE_LIMIT - 1).status_code == 200
         assert sign_in(client, maria.email).status_code == 302
 
+    @pytest.mark.parametrize("path", ["/sign-in", "/password-reset", "/invitations/join"])
+    def test_from_one_address_not_many_accounts_can_be_tried(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch, path: str
+    ) -> None:
+        monkeypatch.setattr("helpdesk.api.throttles.rate_of", lambda scope: (3, 60))
+        for number in range(3):
+            name = f"p{number}@example.com"
+            assert client.post(path, {"username": name, "email": name, "password": "wrong"}).status_code != 429
+        client.get(path)
+        refused = client.post(path, {"username": "p9@example.com", "email": "p9@example.com", "password": "wrong"})
+        assert refused.status_code == 429 and 1 <= int(refused["Retry-After"]) <= 60
+
     def test_a_new_password_unlocks(self, client: Client, maria: User, now: Any) -> None:
         self.fail(client, settings.AXES_FAILURE_LIMIT)
         services.send_password_reset(email=maria.email, now=now)
