@@ -16,6 +16,7 @@ from helpdesk.accounts.models import Contact, Membership
 from helpdesk.accounts.tests.factories import OrganizationFactory, TeamFactory, WorkspaceFactory
 from tickets.models import Activity, Attachment, Comment, Ticket
 from tickets.services import assignment, base, conversation, editing, merging, status
+from tickets.tests.api import nothing_written
 from tickets.tests.factories import NOW, CannedResponseFactory, CategoryFactory, make_agent, make_reply, make_ticket
 
 pytestmark = pytest.mark.django_db
@@ -286,6 +287,27 @@ class TestReplying:
         answer = signed_in(maria).post(reverse("tickets:preview"), {"body": "**bold** <script>x</script>"})
         assert "<strong>bold</strong>" in answer.content.decode()
         assert "<script>" not in answer.content.decode()
+
+
+class TestUnreadableInput:
+    @pytest.mark.parametrize(
+        ("name", "field"),
+        [("reply", "body"), ("update", "subject"), ("update", "tags"), ("merge", "target"), ("link", "target")],
+    )
+    def test_what_is_no_text_is_refused_and_nothing_is_written(
+        self, maria: Membership, ticket: Ticket, name: str, field: str
+    ) -> None:
+        with nothing_written():
+            answer = post(maria, name, ticket, {field: "a\0b", "kind": "related", "internal": "0"})
+        assert answer.status_code in (302, 400, 422), answer.status_code
+
+    def test_an_address_that_is_no_text_is_refused(self, maria: Membership, ticket: Ticket) -> None:
+        for path in (
+            "/tickets/view/all?search=%00",
+            "/tickets/view/all?search=%ED%A0%80",
+            f"/tickets/{ticket.pk}?x=%FF",
+        ):
+            assert signed_in(maria).get(path).status_code == 400
 
 
 class TestComments:

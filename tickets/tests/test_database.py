@@ -65,3 +65,11 @@ def test_the_database_knows_no_other_words_than_the_specification(column, words)
         cursor.execute("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = %s", [f"ticket_{column}"])
         (rule,) = cursor.fetchone()
     assert set(re.findall(r"'(\w+)'", rule)) == set(words)
+
+
+def test_an_insert_never_waits_for_the_list_of_a_search_index_to_be_flushed():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexname, indexdef FROM pg_indexes WHERE indexdef LIKE '%%USING gin%%'")
+        found = dict(cursor.fetchall())
+    assert found
+    assert [name for name, index in found.items() if "fastupdate=off" not in index] == []
