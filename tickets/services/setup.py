@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -58,11 +58,14 @@ def save_category(*, workspace: Workspace, changes: Mapping[str, Any], category:
     deeper than five), NotFound for a foreign parent.
     """
     _known(changes, {"name", "description", "color", "parent_id"})
+    # Two people moving categories at once could close a circle: one at a time per workspace.
+    Workspace.objects.select_for_update().get(pk=workspace.pk)
     if category is None:
         category = Category(workspace=workspace)
         changes = {"name": "", **changes}
-    # Two people moving categories at once could close a circle: one at a time per workspace.
-    Workspace.objects.select_for_update().get(pk=workspace.pk)
+    else:
+        # As it is now: what somebody else changed meanwhile must not be written back.
+        category = cast(Category, base.find_category(workspace.pk, category.pk, "id"))
     if "name" in changes:
         category.name = base.text("name", changes["name"], longest=80, one_line=True)
     if "description" in changes:
@@ -86,8 +89,16 @@ def _refuse_circles(category: Category) -> None:
         if above.pk == category.pk:
             raise InvalidInput.of("parent_id", "A category cannot be below itself.")
         depth, above = depth + 1, above.parent
-    if depth > MAX_DEPTH:
+    if depth + _levels_below(category) > MAX_DEPTH:
         raise InvalidInput.of("parent_id", f"Categories can be {MAX_DEPTH} levels deep.")
+
+
+def _levels_below(category: Category) -> int:
+    rows = Category.objects.for_workspace(category.workspace_id).filter(archived_at=None)
+    levels, below = 0, list(rows.filter(parent=category.pk).values_list("pk", flat=True))
+    while below:
+        levels, below = levels + 1, list(rows.filter(parent__in=below).values_list("pk", flat=True))
+    return levels
 
 
 @transaction.atomic
@@ -96,6 +107,7 @@ def delete_category(*, category: Category, now: dt.datetime) -> None:
 
     Raises Conflict while it has categories below it.
     """
+    Workspace.objects.select_for_update().get(pk=category.workspace_id)  # nobody puts one below it meanwhile
     fresh = Category.objects.for_workspace(category.workspace_id).select_for_update().get(pk=category.pk)
     if fresh.children.filter(archived_at=None).exists():
         raise Conflict("There are categories below this one; move or delete them first.", code="has_children")

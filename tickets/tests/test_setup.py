@@ -64,6 +64,26 @@ class TestCategories:
         with pytest.raises(InvalidInput):
             self.save(workspace, name="Too deep", parent_id=parent.pk)
 
+    def test_a_whole_branch_is_not_moved_deeper_than_that(self, workspace):
+        top = self.save(workspace, name="Top")
+        parent = branch = self.save(workspace, name="Branch")
+        for level in range(3):
+            parent = self.save(workspace, name=f"Level {level}", parent_id=parent.pk)
+        middle = self.save(workspace, name="Middle", parent_id=top.pk)
+        with pytest.raises(InvalidInput) as caught:
+            self.save(workspace, category=branch, parent_id=middle.pk)
+        assert "parent_id" in caught.value.errors
+        assert self.save(workspace, category=branch, parent_id=top.pk).parent == top
+
+    def test_what_somebody_else_changed_meanwhile_stays(self, workspace):
+        top, billing = self.save(workspace, name="Top"), self.save(workspace, name="Billing")
+        read_before = Category.unscoped.get(pk=billing.pk)
+        self.save(workspace, category=billing, parent_id=top.pk)
+        assert self.save(workspace, category=read_before, name="Payments").parent == top
+        setup.delete_category(category=billing, now=NOW)
+        with pytest.raises(NotFound):
+            self.save(workspace, category=read_before, name="Again")
+
     def test_a_foreign_parent_does_not_exist(self, workspace):
         with pytest.raises(NotFound):
             self.save(workspace, name="New", parent_id=CategoryFactory().pk)
