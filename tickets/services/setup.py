@@ -227,6 +227,11 @@ def save_canned_response(
     if response is None:
         response = CannedResponse(workspace=workspace, created_by=author, created_at=now)
         changes = {"title": "", "shortcut": "", "content": "", **changes}
+    else:
+        # As it is now, and locked: uses are counted meanwhile.
+        response = CannedResponse.objects.for_workspace(workspace).select_for_update().filter(pk=response.pk).first()
+        if response is None:
+            raise NotFound("There is no such canned response.", errors={"id": ["There is no such canned response."]})
     if "title" in changes:
         response.title = base.text("title", changes["title"], longest=120, one_line=True)
     if "shortcut" in changes:
@@ -234,7 +239,8 @@ def save_canned_response(
         response.shortcut = _checked(SHORTCUT, "shortcut", shortcut)
     if "content" in changes:
         response.content = base.text("content", changes["content"], longest=20_000)
-    if "category_id" in changes:
+    # One that was archived since stays, as it does on tickets.
+    if "category_id" in changes and changes["category_id"] != response.category_id:
         response.category = base.find_category(workspace.pk, changes["category_id"])
     response.updated_at = now
     try:

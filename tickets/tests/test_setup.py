@@ -143,6 +143,20 @@ class TestCannedResponses:
         ticket = make_ticket(workspace, requester_name="")
         assert setup.fill_canned_response(content="{{customer_name}}", ticket=ticket, agent_name="x") == "jane"
 
+    def test_a_use_that_is_counted_while_somebody_edits_stays_counted(self, workspace):
+        response = CannedResponseFactory(workspace=workspace)
+        setup.use_canned_response(response=CannedResponse.unscoped.get(pk=response.pk))
+        assert self.save(workspace, response=response, title="New").usage_count == 1
+        assert CannedResponse.unscoped.get().usage_count == 1
+
+    def test_it_can_be_changed_after_its_category_was_deleted(self, workspace):
+        billing = CategoryFactory(workspace=workspace)
+        response = CannedResponseFactory(workspace=workspace, category=billing)
+        setup.delete_category(category=billing, now=NOW)
+        assert self.save(workspace, response=response, title="New", category_id=billing.pk).category == billing
+        with pytest.raises(NotFound):
+            self.save(workspace, title="Other", shortcut="other", content="x", category_id=billing.pk)
+
     @pytest.mark.django_db(transaction=True)
     def test_every_use_is_counted_also_at_once(self, workspace):
         response = CannedResponseFactory(workspace=workspace)
