@@ -55,7 +55,6 @@ SORTS: dict[str, tuple[str | OrderBy, ...]] = {
 }
 DEFAULT_SORT = "-created"
 
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _LOST_PLUS = re.compile(r"(?<=[\d]) (?=\d\d:\d\d\Z)")  # a + that was not escaped in the address
 
 
@@ -117,11 +116,20 @@ class MomentField(forms.CharField):
             moment = dt.datetime.fromisoformat(_LOST_PLUS.sub("+", text))
             moment = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
             if self.end:
-                is_day = _DAY.fullmatch(text)
+                is_day = _is_day(text)
                 moment += dt.timedelta(days=1) if is_day else dt.timedelta(seconds=0 if moment.microsecond else 1)
         except (ValueError, OverflowError):
             raise ValidationError("Write a date like 2024-01-15 or a time like 2024-01-15T10:30:00Z.") from None
         return moment
+
+
+def _is_day(text: str) -> bool:
+    """Whether an ISO 8601 text says no time; 20240115 and 2024-W03-1 are days, too."""
+    try:
+        dt.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 class WordField(forms.CharField):

@@ -124,6 +124,7 @@ class TestTimes:
             ("created_from=2026-03-03", ["second"]),
             ("created_to=2026-03-02", ["first"]),
             ("created_from=2026-03-02&created_to=2026-03-02", ["first"]),
+            ("created_from=20260302&created_to=20260302", ["first"]),
             ("created_from=2026-03-02T09:00:00Z&created_to=2026-03-02T09:00:00Z", ["first"]),
             ("created_to=2026-03-02T08:59:59Z", []),
             ("created_from=2026-03-02T10:00:00%2B01:00&created_to=2026-03-02T10:00:00+01:00", ["first"]),
