@@ -6,15 +6,21 @@ from collections.abc import Sequence as List
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import F
+from django.db import connection, transaction
 
 from helpdesk.accounts.models import Workspace
 from tickets import markup, search, timeline
 from tickets.events import Actor, ActorKind, Event
 from tickets.lifecycle import Priority
-from tickets.models import CHANNELS, Assignment, Attachment, Participant, Sequence, Ticket, TicketTag
+from tickets.models import CHANNELS, Assignment, Attachment, Participant, Ticket, TicketTag
 from tickets.services import base
+
+_NEXT = """
+INSERT INTO ticket_sequences (workspace_id, last_number) VALUES (%s, %s)
+ON CONFLICT (workspace_id) DO UPDATE SET last_number = ticket_sequences.last_number + 1
+RETURNING last_number
+"""
+FIRST_NUMBER = 1001
 
 
 def next_number(workspace_id: UUID) -> int:
@@ -23,11 +29,9 @@ def next_number(workspace_id: UUID) -> int:
     The row stays locked until the transaction ends: numbers are unique and rise in the order in
     which tickets become visible; a create that is rolled back gives its number back.
     """
-    taken = Sequence.unscoped.filter(pk=workspace_id).update(last_number=F("last_number") + 1)
-    if not taken:
-        Sequence.unscoped.bulk_create([Sequence(workspace_id=workspace_id)], ignore_conflicts=True)
-        Sequence.unscoped.filter(pk=workspace_id).update(last_number=F("last_number") + 1)
-    return Sequence.unscoped.values_list("last_number", flat=True).get(pk=workspace_id)
+    with connection.cursor() as cursor:
+        cursor.execute(_NEXT, [workspace_id, FIRST_NUMBER])
+        return int(cursor.fetchone()[0])
 
 
 @transaction.atomic
