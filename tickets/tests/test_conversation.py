@@ -283,8 +283,8 @@ def test_a_ticket_that_comes_back_after_its_agent_left_is_unassigned(workspace, 
         )
     else:
         editing.restore(workspace_id=workspace.pk, ticket_id=ticket.pk, actor=base.agent(owner), now=NOW + HOUR)
-    ticket.refresh_from_db()
-    assert (ticket.status, ticket.assignee_id) == ("open", None)
+    fresh = Ticket.unscoped.get(pk=ticket.pk)
+    assert (fresh.status, fresh.assignee_id) == ("open", None)
     assert ticket.assignments.get().ended_at == NOW + HOUR
 
 

@@ -13,7 +13,7 @@ from tickets.models import Activity
 from tickets.tests.factories import NOW, make_ticket
 
 pytestmark = pytest.mark.django_db
-FACTS = sorted({field.column for field in Activity._meta.concrete_fields} - {"dispatched_at"})
+FACTS = sorted(field.attname for field in Activity._meta.concrete_fields if field.name != "dispatched_at")
 
 
 @pytest.fixture
