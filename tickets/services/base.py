@@ -144,7 +144,10 @@ def find_tags(workspace_id: UUID, names: Any, field: str = "tags") -> list[Tag]:
     if len(names) > 50:
         raise InvalidInput.of(field, "A ticket can have up to 50 tags.")
     wanted = list(dict.fromkeys(text(field, name, longest=40, one_line=True).lower() for name in names))
-    Tag.unscoped.bulk_create([Tag(workspace_id=workspace_id, name=name) for name in wanted], ignore_conflicts=True)
+    # In one order for everybody: two who make the same tags at once would wait for each other.
+    Tag.unscoped.bulk_create(
+        [Tag(workspace_id=workspace_id, name=name) for name in sorted(wanted)], ignore_conflicts=True
+    )
     return list(Tag.objects.for_workspace(workspace_id).filter(name__in=wanted).order_by("name"))
 
 

@@ -79,7 +79,10 @@ def open_ticket(
         else {}
     )
     others = [a for a in dict.fromkeys(base.email_address("cc", a) for a in cc) if a != address]
-    contact = base.find_contact(workspace.pk, address, name)
+    # In one order for everybody, and before the number: two who write to the same new people at once
+    # would wait for each other.
+    people = {a: base.find_contact(workspace.pk, a, name if a == address else "") for a in sorted([address, *others])}
+    contact = people[address]
 
     ticket = Ticket(
         workspace=workspace,
@@ -107,9 +110,7 @@ def open_ticket(
     ticket.save(force_insert=True)
     TicketTag.objects.bulk_create([TicketTag(ticket=ticket, tag=tag) for tag in labels])
     for other in others:
-        Participant.unscoped.create(
-            workspace=workspace, ticket=ticket, contact=base.find_contact(workspace.pk, other), created_at=now
-        )
+        Participant.unscoped.create(workspace=workspace, ticket=ticket, contact=people[other], created_at=now)
     for attachment in attachments:
         attachment.ticket = ticket
         attachment.save()

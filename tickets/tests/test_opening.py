@@ -179,3 +179,33 @@ def test_fifty_concurrent_creates_get_fifty_rising_numbers():
     with connection.cursor() as cursor:
         cursor.execute("SELECT sum(tickets) FROM ticket_counts WHERE facet = 'assignee'")
         assert cursor.fetchone()[0] == 50
+
+
+@pytest.mark.django_db(transaction=True)
+def test_tickets_that_name_the_same_new_people_and_tags_do_not_wait_for_each_other_in_a_circle():
+    workspace = WorkspaceFactory()
+    failures: list[Exception] = []
+    together = threading.Barrier(2)
+
+    def create(turn: int) -> None:
+        try:
+            for n in range(30):
+                together.wait(timeout=20)
+                people = [f"{name}{n}@customers.example" for name in ("a", "b", "c")]
+                tags = [f"{name}{n}" for name in ("x", "y", "z")]
+                if turn:
+                    people.reverse()
+                    tags.reverse()
+                make_ticket(workspace, requester_email=people[0], cc=people[1:], tags=tags)
+        except Exception as error:
+            failures.append(error)
+            together.abort()
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=create, args=[turn]) for turn in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
