@@ -173,11 +173,16 @@ def watch(*, ticket: Ticket, member: Membership, watching: bool, now: dt.datetim
     """Let a member hear about a ticket, or no longer."""
     fresh = base.lock(ticket, merged=True)
     if watching:
-        Watcher.unscoped.get_or_create(
+        _, is_changed = Watcher.unscoped.get_or_create(
             ticket=fresh, user_id=member.user_id, defaults={"workspace_id": fresh.workspace_id, "created_at": now}
         )
     else:
-        fresh.watchers.filter(user_id=member.user_id).delete()
+        gone, _ = fresh.watchers.filter(user_id=member.user_id).delete()
+        is_changed = gone > 0
+    if is_changed:
+        # The API shows the watchers: its ETag must not stay. The ticket itself was not worked on, so `updated_at` does.
+        fresh.version += 1
+        fresh.save(update_fields=["version"])
 
 
 @transaction.atomic

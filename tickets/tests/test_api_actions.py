@@ -220,6 +220,16 @@ class TestWatchTrashAndLog:
             assert api.delete(f"{path}/watch").status_code == 204
         assert Watcher.unscoped.count() == 0
 
+    def test_what_one_has_is_not_the_same_any_more_once_somebody_watches(self, api: Api, ticket: Ticket) -> None:
+        path = f"/tickets/{ticket.pk}"
+        before = api.get(path)
+        for change in (api.post, api.delete):
+            tag = api.get(path)["ETag"]
+            assert api.get(path, If_None_Match=tag).status_code == 304
+            change(f"{path}/watch")
+            assert api.get(path, If_None_Match=tag).status_code == 200
+        assert api.get(path).json()["updated_at"] == before.json()["updated_at"]
+
     def test_an_admin_restores_from_the_trash(self, workspace: Workspace, maria: Membership, ticket: Ticket) -> None:
         editing.trash(ticket=ticket, actor=base.agent(maria), now=NOW)
         admin = Api(make_agent(workspace, "admin"))
