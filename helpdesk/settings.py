@@ -257,6 +257,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api",
     "COMPONENT_SPLIT_REQUEST": True,
+    # Two things have a kind; each has its own name in the document.
+    "ENUM_NAME_OVERRIDES": {
+        "FieldKindEnum": "tickets.api.serializers.KINDS",
+        "LinkKindEnum": "tickets.api.serializers.LINK_KINDS",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "helpdesk.api.schema.refuse_unknown_fields",
