@@ -58,6 +58,10 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.STORAGES = settings.STORAGES | {
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     }
+    if WORKER == "main" and getattr(config.option, "numprocesses", None):
+        # Workers inherit the environment, and pytest-django reads the settings at once where it finds this
+        # name: before `_use_own_corner` has given the worker its own Valkey database. They set it themselves.
+        del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 def pytest_unconfigure() -> None:
