@@ -1,7 +1,9 @@
 """The one way into the activity log, called by services in the transaction of the change."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from tickets import dispatch
@@ -12,6 +14,24 @@ from tickets.models import Activity, Ticket
 def changed(field: str, before: Any, after: Any) -> dict[str, Any]:
     """A change for the log; None stands for nothing."""
     return {"field": field, "from": before, "to": after}
+
+
+_replayed: ContextVar[list[Activity] | None] = ContextVar("replayed", default=None)
+
+
+@contextmanager
+def replaying() -> Iterator[list[Activity]]:
+    """Inside the transaction of an import: write what is replayed in one statement, at the end of the block.
+
+    Gives the list of what waits to be written; who takes a step back drops from it what the step recorded.
+    """
+    waiting: list[Activity] = []
+    token = _replayed.set(waiting)
+    try:
+        yield waiting
+        Activity.unscoped.bulk_create(waiting)
+    finally:
+        _replayed.reset(token)
 
 
 def record(
@@ -56,7 +76,11 @@ def record(
         depth=actor.cause.depth + 1 if actor.cause else 0,
         dispatched_at=now if actor.is_replay else None,
     )
-    activity.save(force_insert=True)
+    waiting = _replayed.get() if actor.is_replay else None
+    if waiting is None:
+        activity.save(force_insert=True)
+    else:
+        waiting.append(activity)
     for handler in subscriptions.inside.get(event.value, []):
         handler(activity)
     if not actor.is_replay:

@@ -26,10 +26,11 @@ def assign_locked(ticket: Ticket, assignee: User | None, *, actor: Actor, now: d
     if ticket.assignee_id == (assignee.pk if assignee else None):
         return False
     before = ticket.assignee
-    # Whoever asked first may get the lock last: a span never ends before it began.
-    Assignment.objects.for_workspace(ticket.workspace_id).filter(ticket=ticket, ended_at=None).update(
-        ended_at=Greatest(F("assigned_at"), now)
-    )
+    if before is not None:
+        # Whoever asked first may get the lock last: a span never ends before it began.
+        Assignment.objects.for_workspace(ticket.workspace_id).filter(ticket=ticket, ended_at=None).update(
+            ended_at=Greatest(F("assigned_at"), now)
+        )
     ticket.assignee = assignee
     fields = ["assignee"]
     if assignee:

@@ -38,6 +38,7 @@ from django.db.models import Max
 from helpdesk.accounts.models import Contact, Membership, User, Workspace
 from helpdesk.accounts.roles import Permission, Role
 from helpdesk.errors import Conflict, DomainError, InvalidInput
+from tickets import timeline
 from tickets.events import Actor
 from tickets.lifecycle import Priority, Status
 from tickets.models import Activity, Ticket
@@ -216,14 +217,16 @@ def _import_cases(
             # A case that fails as a whole leaves nothing, and counts nothing.
             refused: list[Refusal] = []
             staff = {row.resource: agents.of(row.resource) for row in fresh}
-            with transaction.atomic():
+            with transaction.atomic(), timeline.replaying() as recorded:
                 ticket = None
                 for row in fresh:
+                    so_far = len(recorded)
                     try:
                         if ticket is None and ticket_id:
                             ticket = base.lock(Ticket(pk=ticket_id, workspace=workspace))
                         ticket = _tell(workspace, ticket, row, *staff[row.resource])
                     except DomainError as error:
+                        del recorded[so_far:]
                         refused.append(Refusal(row.line, row.case, row.activity, error.detail))
             report.tickets += ticket_id is None and ticket is not None
             report.applied += len(fresh) - len(refused)

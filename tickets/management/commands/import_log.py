@@ -1,5 +1,6 @@
 """`manage.py import_log FILE --workspace SLUG`: an event log becomes tickets with their histories."""
 
+import gc
 import time
 from argparse import ArgumentParser
 from pathlib import Path
@@ -38,6 +39,10 @@ class Command(BaseCommand):
         except DomainError as error:
             raise CommandError(error.detail) from None
 
+        # An import makes and drops millions of objects. The collector need not look through all of
+        # Django for each few hundred of them: a tenth of the time.
+        gc.freeze()
+        gc.set_threshold(100_000, 20, 20)
         began = time.monotonic()
         try:
             with tqdm(total=len(rows), desc="events", unit="", disable=None) as bar:
