@@ -114,7 +114,7 @@ def open_ticket(
     for attachment in attachments:
         attachment.ticket = ticket
         attachment.save()
-    search.index(ticket.pk)
+    search.index(ticket.pk, characters=len(subject) + len(description))
 
     data: dict[str, Any] = {}
     timeline.record(ticket=ticket, event=Event.CREATED, actor=actor, now=now, data=data)
