@@ -8,7 +8,8 @@ unique key that contains the activity's id.
 import datetime as dt
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -28,21 +29,29 @@ SWEEP_AFTER = dt.timedelta(seconds=10)
 _broker_away_until = 0.0
 
 
-def relay_after_commit(activity_id: UUID) -> None:
-    """Queue the relay of an activity once the running transaction is committed."""
-    transaction.on_commit(lambda: _queue_relay(activity_id), robust=True)
+def relay_after_commit(activity_ids: Sequence[UUID]) -> None:
+    """Queue the relay of these activities once the running transaction is committed."""
+    queue_after_commit(RELAY_TASK, [str(pk) for pk in activity_ids])
 
 
-def _queue_relay(activity_id: UUID) -> None:
+def queue_after_commit(task: str, *arguments: Any) -> None:
+    """Queue a task once the running transaction is committed; it must also be found by a sweep.
+
+    A broker that is away neither fails the request nor loses anything then.
+    """
+    transaction.on_commit(lambda: _queue(task, arguments), robust=True)
+
+
+def _queue(task: str, arguments: Sequence[Any]) -> None:
     global _broker_away_until
     if time.monotonic() < _broker_away_until:
         return
     try:
-        celery_app.send_task(RELAY_TASK, args=[[str(activity_id)]])
+        celery_app.send_task(task, args=list(arguments))
     except (OperationalError, RedisError, OSError) as error:
         # The request must not fail: the row is committed and the sweep will find it.
         _broker_away_until = time.monotonic() + BROKER_REST_SECONDS
-        logger.warning("The broker is away (%s); the sweep will relay.", type(error).__name__)
+        logger.warning("The broker is away (%s); the sweep will send.", type(error).__name__)
 
 
 def relay(*, activity_ids: Iterable[UUID | str], now: dt.datetime, registry: Subscriptions = subscriptions) -> int:

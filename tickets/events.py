@@ -5,7 +5,8 @@ The publisher (`tickets.timeline`) knows names only. Subscribers register in the
 Celery tasks that are queued once the change is committed, and get the activity's id.
 """
 
-from collections.abc import Callable, Iterable
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -32,6 +33,12 @@ class Event(StrEnum):
     LINKED = "ticket.linked"
     TRASHED = "ticket.trashed"
     RESTORED = "ticket.restored"
+    SLA_AT_RISK = "ticket.sla.at_risk"
+    SLA_BREACHED = "ticket.sla.breached"
+
+
+# Their payload says of the ticket only which one it is, as the specification prints it.
+BRIEF = frozenset({Event.SLA_AT_RISK, Event.SLA_BREACHED})
 
 
 class ActorKind(StrEnum):
@@ -65,7 +72,8 @@ class Actor:
 
 SYSTEM = Actor(ActorKind.SYSTEM, "Helpdesk")
 
-InsideHandler = Callable[[Any], None]
+InsideHandler = Callable[[Sequence[Any]], None]
+BulkHandler = Callable[[UUID, Sequence[UUID] | None, dt.datetime], None]
 
 
 @dataclass
@@ -74,9 +82,10 @@ class Subscriptions:
 
     inside: dict[str, list[InsideHandler]] = field(default_factory=dict)
     after: dict[str, list[str]] = field(default_factory=dict)
+    bulk: list[BulkHandler] = field(default_factory=list)
 
     def listen_inside(self, names: Iterable[str], handler: InsideHandler) -> None:
-        """Call `handler(activity)` in the transaction of each change with one of these names."""
+        """Call `handler(activities)` in the transaction of changes with these names, mostly one at a time."""
         for name in names:
             handlers = self.inside.setdefault(str(name), [])
             if handler not in handlers:
@@ -88,6 +97,11 @@ class Subscriptions:
             tasks = self.after.setdefault(str(name), [])
             if task not in tasks:
                 tasks.append(task)
+
+    def listen_bulk(self, handler: BulkHandler) -> None:
+        """Call `handler(workspace_id, ticket_ids, now)` after an import; see `tickets.timeline.loaded`."""
+        if handler not in self.bulk:
+            self.bulk.append(handler)
 
 
 subscriptions = Subscriptions()

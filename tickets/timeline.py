@@ -1,37 +1,65 @@
 """The one way into the activity log, called by services in the transaction of the change."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
+from uuid import UUID
 
 from tickets import dispatch
-from tickets.events import Actor, Event, subscriptions
+from tickets.events import BRIEF, Actor, Event, InsideHandler, subscriptions
 from tickets.models import Activity, Ticket
 
 
-def changed(field: str, before: Any, after: Any) -> dict[str, Any]:
-    """A change for the log; None stands for nothing."""
-    return {"field": field, "from": before, "to": after}
+def changed(field: str, before: Any, after: Any, *, key: str | None = None) -> dict[str, Any]:
+    """A change for the log; None stands for nothing. The answer to a custom field also has the field's key."""
+    change = {"field": field, "from": before, "to": after}
+    return change if key is None else {**change, "key": key}
 
 
-_replayed: ContextVar[list[Activity] | None] = ContextVar("replayed", default=None)
+_gathered: ContextVar[list[Activity] | None] = ContextVar("gathered", default=None)
 
 
 @contextmanager
-def replaying() -> Iterator[list[Activity]]:
-    """Inside the transaction of an import: write what is replayed in one statement, at the end of the block.
+def together(*, inform: bool = True) -> Iterator[list[Activity]]:
+    """Inside a transaction: write what is recorded in one statement, at the end of the block.
 
-    Gives the list of what waits to be written; who takes a step back drops from it what the step recorded.
+    The *inside* subscribers hear all of it then, at once; without `inform` they hear nothing, and
+    whoever opened the block calls `loaded` later. Gives the list of what waits to be written; who
+    takes a step back drops from it what the step recorded.
     """
     waiting: list[Activity] = []
-    token = _replayed.set(waiting)
+    token = _gathered.set(waiting)
     try:
         yield waiting
-        Activity.unscoped.bulk_create(waiting)
     finally:
-        _replayed.reset(token)
+        _gathered.reset(token)
+    Activity.unscoped.bulk_create(waiting)
+    if inform:
+        _tell(waiting)
+
+
+def loaded(*, workspace_id: UUID, ticket_ids: Sequence[UUID] | None, now: dt.datetime) -> None:
+    """Tickets came in bulk, past the *inside* subscribers: those who keep up with tickets catch up.
+
+    `ticket_ids` are the tickets that were written or changed; None stands for every ticket of the
+    workspace that a subscriber has nothing about yet. Not inside a transaction that must be short.
+    """
+    for handler in subscriptions.bulk:
+        handler(workspace_id, ticket_ids, now)
+
+
+def _tell(activities: Sequence[Activity]) -> None:
+    """Run the *inside* subscribers, each with what it listens to, and let the relay know after commit."""
+    told: dict[InsideHandler, list[Activity]] = {}
+    for activity in activities:
+        for handler in subscriptions.inside.get(activity.event, []):
+            told.setdefault(handler, []).append(activity)
+    for handler, theirs in told.items():
+        handler(theirs)
+    if waiting := [activity.pk for activity in activities if activity.dispatched_at is None]:
+        dispatch.relay_after_commit(waiting)
 
 
 def record(
@@ -66,8 +94,7 @@ def record(
             "data": {
                 "ticket_id": str(ticket.pk),
                 "ticket_number": f"#{ticket.number}",
-                "subject": ticket.subject,
-                "priority": ticket.priority,
+                **({} if event in BRIEF else {"subject": ticket.subject, "priority": ticket.priority}),
                 **({"changes": changes} if changes and event is Event.UPDATED else {}),
                 **(data or {}),
             },
@@ -76,13 +103,10 @@ def record(
         depth=actor.cause.depth + 1 if actor.cause else 0,
         dispatched_at=now if actor.is_replay else None,
     )
-    waiting = _replayed.get() if actor.is_replay else None
-    if waiting is None:
+    gathered = _gathered.get()
+    if gathered is None:
         activity.save(force_insert=True)
+        _tell([activity])
     else:
-        waiting.append(activity)
-    for handler in subscriptions.inside.get(event.value, []):
-        handler(activity)
-    if not actor.is_replay:
-        dispatch.relay_after_commit(activity.pk)
+        gathered.append(activity)
     return activity

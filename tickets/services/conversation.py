@@ -80,7 +80,13 @@ def _add(
         event=Event.COMMENT_ADDED,
         actor=actor,
         now=now,
-        data={"comment_id": str(comment.pk), "is_internal": internal, "author_type": author_type, "channel": channel},
+        data={
+            "comment_id": str(comment.pk),
+            "is_internal": internal,
+            "is_automatic": automatic,
+            "author_type": author_type,
+            "channel": channel,
+        },
     )
     return comment
 

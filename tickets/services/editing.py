@@ -138,7 +138,9 @@ def _answer(ticket: Ticket, values: Any) -> list[dict[str, Any]]:
     changed = {field: value for field, value in given.items() if before.get(field.key) != value}
     after = before | {field.key: value for field, value in changed.items()}
     ticket.custom_fields = {key: value for key, value in after.items() if value is not None}
-    return [timeline.changed(field.label, before.get(field.key), value) for field, value in changed.items()]
+    return [
+        timeline.changed(field.label, before.get(field.key), value, key=field.key) for field, value in changed.items()
+    ]
 
 
 def _set_tags(ticket: Ticket, names: Any) -> list[dict[str, Any]]:

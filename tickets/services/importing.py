@@ -18,6 +18,9 @@ services at the row's own time, by the agent that the resource stands for. What 
 A row that the lifecycle refuses (Closed while not resolved, Wait while waiting already, …) changes
 nothing and is reported with its line and the reason. So is a row that cannot be read.
 
+**Who keeps up with tickets** (`timeline.loaded`) hears of the touched ones after every few hundred
+cases, and in the end, once, of the workspace as a whole: an import that was killed told nobody.
+
 **Again.** A case is one transaction: whole or absent. In a case that is there already, a row up to
 the newest thing in the ticket's own log is known and passed over; later rows go on from there. So
 a second run adds nothing, an interrupted one is completed, and a log that has grown is continued.
@@ -26,8 +29,10 @@ a second run adds nothing, an interrupted one is completed, and a log that has g
 import csv
 import datetime as dt
 import re
-from collections import Counter
+import threading
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TextIO
 from uuid import UUID
@@ -70,6 +75,8 @@ INSERT, ASSESS, TAKE, WAIT, RESOLVE, CLOSE = (
 _MOVES = {WAIT: Status.PENDING.value, RESOLVE: Status.RESOLVED.value, CLOSE: Status.CLOSED.value}
 _KNOWN = _NOTES | {INSERT, ASSESS, TAKE} | set(_MOVES)
 _LOCK = 7_310_442  # any constant of our own: one import at a time
+CONNECTIONS = 2  # one writes while the other waits for the database; as many as small servers have cores
+BATCH = 500  # cases: as many numbers an import that breaks off may leave unused
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,19 @@ class Refusal:
     case: str
     activity: str
     reason: str
+
+
+@dataclass
+class _Case:
+    """What is not known yet of a case, and its ticket, or the number that it will get."""
+
+    rows: list[Row]
+    ticket_id: UUID | None
+    number: int | None = None
+
+
+Agents = dict[str, tuple[Membership, Actor]]
+Done = Callable[[_Case, Ticket | None, list[Refusal]], None]
 
 
 @dataclass
@@ -158,8 +178,11 @@ def import_log(
 ) -> Report:
     """Tell the rows again in the workspace: case by case, oldest first, each in its own transaction.
 
-    The agents that the resources stand for become members with no password. `progress` is called
-    with the number of rows of each finished case. Raises Conflict when another import runs, and
+    Outside a transaction two connections share the cases, so that the database works while Python
+    does. The tickets' numbers rise with the cases; one that was reserved for a case that then fails
+    stays unused. The agents that the resources stand for become members with no password.
+    `progress` is called with the number of rows of what is known already, and then of each finished
+    case, in a thread that may be another. Raises Conflict when another import runs, and
     InvalidInput, before anything is written, for a row of the future.
     """
     cases: dict[str, list[Row]] = {}
@@ -174,12 +197,9 @@ def import_log(
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
         if not cursor.fetchone()[0]:
             raise Conflict("Another import is running; wait until it is done.", code="import_runs")
-        # A crash may lose the last cases: running it again brings them, so nobody has to wait for the disk.
-        cursor.execute("SET synchronous_commit = off")
         try:
             _import_cases(workspace, sorted(cases.values(), key=lambda e: (e[0].at, e[0].line)), now, report, progress)
         finally:
-            cursor.execute("RESET synchronous_commit")
             cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
     report.refused.sort(key=lambda refusal: refusal.line)
     return report
@@ -192,7 +212,6 @@ def _import_cases(
     report: Report,
     progress: Callable[[int], object],
 ) -> None:
-    agents = _Agents(workspace, now)
     there: dict[str, UUID] = dict(
         Ticket.objects.for_workspace(workspace).exclude(external_id=None).values_list("external_id", "pk")
     )
@@ -202,70 +221,132 @@ def _import_cases(
         .values_list("ticket")
         .annotate(Max("occurred_at"))
     )
-    new = {_address(events[0].case): events[0].case for events in cases if events[0].case not in there}
+    work: list[_Case] = []
+    for events in cases:
+        ticket_id = there.get(events[0].case)
+        seen = newest.get(ticket_id) if ticket_id else None
+        if fresh := [row for row in events if seen is None or row.at > seen]:
+            work.append(_Case(fresh, ticket_id))
+        report.known += len(events) - len(fresh)
+    progress(report.known)
+
+    new = {_address(case.rows[0].case): case.rows[0].case for case in work if case.ticket_id is None}
     # All at once: one by one they would take as long as the tickets.
     Contact.unscoped.bulk_create(
         [Contact(workspace=workspace, email=address, name=name) for address, name in new.items()],
         ignore_conflicts=True,
         batch_size=1000,
     )
-    for events in cases:
-        ticket_id = there.get(events[0].case)
-        seen = newest.get(ticket_id) if ticket_id else None
-        fresh = [row for row in events if seen is None or row.at > seen]
-        if fresh:
-            # A case that fails as a whole leaves nothing, and counts nothing.
-            refused: list[Refusal] = []
-            staff = {row.resource: agents.of(row.resource) for row in fresh}
-            with transaction.atomic(), timeline.replaying() as recorded:
-                ticket = None
-                for row in fresh:
-                    so_far = len(recorded)
-                    try:
-                        if ticket is None and ticket_id:
-                            ticket = base.lock(Ticket(pk=ticket_id, workspace=workspace))
-                        ticket = _tell(workspace, ticket, row, *staff[row.resource])
-                    except DomainError as error:
-                        del recorded[so_far:]
-                        refused.append(Refusal(row.line, row.case, row.activity, error.detail))
-            report.tickets += ticket_id is None and ticket is not None
-            report.applied += len(fresh) - len(refused)
-            report.refused += refused
-        report.known += len(events) - len(fresh)
-        progress(len(events))
+    agents = _agents(workspace, (row.resource for case in work for row in case.rows), now)
+
+    touched: list[UUID] = []
+
+    def done(case: _Case, ticket: Ticket | None, refused: list[Refusal]) -> None:
+        report.tickets += case.ticket_id is None and ticket is not None
+        report.applied += len(case.rows) - len(refused)
+        report.refused += refused
+        if ticket is not None and len(refused) < len(case.rows):
+            touched.append(ticket.pk)
+        progress(len(case.rows))
+
+    for start in range(0, len(work), BATCH):
+        batch = work[start : start + BATCH]
+        # All at once: otherwise one connection would wait for the other's transaction, which holds the sequence.
+        numbers = iter(opening.reserve_numbers(workspace.pk, sum(case.ticket_id is None for case in batch)))
+        for case in batch:
+            if case.ticket_id is None:
+                case.number = next(numbers)
+        try:
+            _tell_cases(workspace, batch, agents, done)
+        finally:
+            # Also of a batch that broke off: what it committed stays, and the next run passes over it.
+            if touched:
+                timeline.loaded(workspace_id=workspace.pk, ticket_ids=list(touched), now=now)
+                touched.clear()
+    timeline.loaded(workspace_id=workspace.pk, ticket_ids=None, now=now)
 
 
-class _Agents:
-    """The members that the log's resources stand for, made when they first appear."""
-
-    def __init__(self, workspace: Workspace, now: dt.datetime) -> None:
-        self.workspace, self.now = workspace, now
-        self.known: dict[str, tuple[Membership, Actor]] = {}
-
-    def of(self, resource: str) -> tuple[Membership, Actor]:
-        """The member for this resource, and the same as an actor of the past."""
-        if resource not in self.known:
-            email = _address(resource)
-            user = User.objects.filter(email=email).first() or User.objects.create_user(email, None, name=resource)
-            member, _ = Membership.unscoped.get_or_create(
-                workspace=self.workspace, user=user, defaults={"role": Role.AGENT.value, "created_at": self.now}
-            )
-            member.user = user
-            self.known[resource] = member, replace(base.agent(member), is_replay=True)
-        return self.known[resource]
+def _agents(workspace: Workspace, resources: Iterable[str], now: dt.datetime) -> Agents:
+    """The members that the log's resources stand for, made where they are missing, and each as an actor of the past."""
+    agents: Agents = {}
+    for resource in dict.fromkeys(resources):
+        email = _address(resource)
+        user = User.objects.filter(email=email).first() or User.objects.create_user(email, None, name=resource)
+        member, _ = Membership.unscoped.get_or_create(
+            workspace=workspace, user=user, defaults={"role": Role.AGENT.value, "created_at": now}
+        )
+        member.user = user
+        agents[resource] = member, replace(base.agent(member), is_replay=True)
+    return agents
 
 
-def _tell(workspace: Workspace, ticket: Ticket | None, row: Row, member: Membership, actor: Actor) -> Ticket:
-    """Do what the row says, at its time; gives the ticket as it is then.
+def _tell_cases(workspace: Workspace, cases: list[_Case], agents: Agents, done: Done) -> None:
+    """Tell each case in its own transaction; `done` hears of each that is committed, one at a time.
+
+    Inside a transaction they are told in it, one after the other; otherwise by two connections at a
+    time. A case that fails (not a row that is refused) is the end: the others in hand are finished.
+    """
+    if connection.in_atomic_block:
+        for case in cases:
+            done(case, *_tell_case(workspace, case, agents))
+        return
+    waiting, lock = deque(cases), threading.Lock()
+
+    def work() -> None:
+        try:
+            with connection.cursor() as cursor:  # of this thread, as every connection of Django's
+                # A crash may lose the last cases: running it again brings them, so nobody has to wait for the disk.
+                cursor.execute("SET synchronous_commit = off")
+            while True:
+                with lock:
+                    case = waiting.popleft() if waiting else None
+                if case is None:
+                    return
+                outcome = _tell_case(workspace, case, agents)
+                with lock:
+                    done(case, *outcome)
+        finally:
+            waiting.clear()  # where one fails, the other ends with the case in its hands
+            connection.close()
+
+    with ThreadPoolExecutor(CONNECTIONS) as crew:
+        try:
+            for one in [crew.submit(work) for _ in range(CONNECTIONS)]:
+                one.result()
+        finally:
+            waiting.clear()  # Ctrl-C reaches only this thread
+
+
+def _tell_case(workspace: Workspace, case: _Case, agents: Agents) -> tuple[Ticket | None, list[Refusal]]:
+    """Tell one case in one transaction: its ticket, if it has one then, and the rows that were refused."""
+    refused: list[Refusal] = []
+    with transaction.atomic(), timeline.together(inform=False) as recorded:
+        ticket = None
+        for row in case.rows:
+            so_far = len(recorded)
+            try:
+                if ticket is None and case.ticket_id:
+                    ticket = base.lock(Ticket(pk=case.ticket_id, workspace=workspace))
+                ticket = _tell(workspace, ticket, row, *agents[row.resource], number=case.number)
+            except DomainError as error:
+                del recorded[so_far:]
+                refused.append(Refusal(row.line, row.case, row.activity, error.detail))
+    return ticket, refused
+
+
+def _tell(
+    workspace: Workspace, ticket: Ticket | None, row: Row, member: Membership, actor: Actor, *, number: int | None
+) -> Ticket:
+    """Do what the row says, at its time; gives the ticket as it is then, which is opened with `number`.
 
     The ticket is locked by this transaction, or was made in it: one lock serves the whole case.
     Raises DomainError, and then nothing is written.
     """
     if ticket is None:
         if row.activity in (INSERT, ASSESS):
-            return _begin(workspace, row, actor)
+            return _begin(workspace, row, actor, number)
         with transaction.atomic():
-            return _tell(workspace, _begin(workspace, row, actor), row, member, actor)
+            return _tell(workspace, _begin(workspace, row, actor, number), row, member, actor, number=None)
     if to := _MOVES.get(row.activity):
         status.move_locked(ticket, to, actor=actor, now=row.at)
         return ticket
@@ -292,7 +373,7 @@ def _address(name: str) -> str:
     return f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')[:60] or 'unknown'}@{DOMAIN}"
 
 
-def _begin(workspace: Workspace, row: Row, actor: Actor) -> Ticket:
+def _begin(workspace: Workspace, row: Row, actor: Actor, number: int | None) -> Ticket:
     return opening.open_ticket(
         workspace=workspace,
         subject=f"Case {row.case.removeprefix('Case')}",
@@ -303,5 +384,6 @@ def _begin(workspace: Workspace, row: Row, actor: Actor) -> Ticket:
         channel="import",
         actor=actor,
         external_id=row.case,
+        number=number,
         now=row.at,
     )

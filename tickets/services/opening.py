@@ -15,23 +15,25 @@ from tickets.lifecycle import Priority
 from tickets.models import CHANNELS, Assignment, Attachment, Participant, Ticket, TicketTag
 from tickets.services import base
 
-_NEXT = """
+_RESERVE = """
 INSERT INTO ticket_sequences (workspace_id, last_number) VALUES (%s, %s)
-ON CONFLICT (workspace_id) DO UPDATE SET last_number = ticket_sequences.last_number + 1
+ON CONFLICT (workspace_id) DO UPDATE SET last_number = ticket_sequences.last_number + %s
 RETURNING last_number
 """
 FIRST_NUMBER = 1001
 
 
-def next_number(workspace_id: UUID) -> int:
-    """The next ticket number of the workspace.
+def reserve_numbers(workspace_id: UUID, count: int) -> range:
+    """The next `count` ticket numbers of the workspace, for nobody else from then on.
 
-    The row stays locked until the transaction ends: numbers are unique and rise in the order in
-    which tickets become visible; a create that is rolled back gives its number back.
+    The row stays locked until the transaction ends. So a number that is taken in the transaction
+    which opens the ticket becomes visible in rising order, and is given back by a create that is
+    rolled back; one that is reserved before, for tickets that several connections open, is neither.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_NEXT, [workspace_id, FIRST_NUMBER])
-        return int(cursor.fetchone()[0])
+        cursor.execute(_RESERVE, [workspace_id, FIRST_NUMBER + count - 1, count])
+        last = int(cursor.fetchone()[0])
+    return range(last - count + 1, last + 1)
 
 
 @transaction.atomic
@@ -53,14 +55,17 @@ def open_ticket(
     cc: List[str] = (),
     attachments: List[Attachment] = (),
     external_id: str | None = None,
+    number: int | None = None,
     custom_fields: Mapping[str, Any] | None = None,
     is_complete: bool = False,
 ) -> Ticket:
     """Open a ticket for a customer, who becomes a contact of the workspace if they are new.
 
     `is_complete` asks for every required custom field: of an agent who fills in the form, never of
-    a ticket that comes in. Raises InvalidInput naming the field, NotFound for a category, agent or team that is not of
-    this workspace.
+    a ticket that comes in. `number` is one that the caller has reserved; otherwise it is the next.
+
+    Raises InvalidInput naming the field, NotFound for a category, agent or team that is not of this
+    workspace.
     """
     subject = base.text("subject", subject, longest=base.SUBJECT_LENGTH, one_line=True)
     description = base.text("description", description, longest=base.TEXT_LENGTH)
@@ -86,7 +91,7 @@ def open_ticket(
 
     ticket = Ticket(
         workspace=workspace,
-        number=next_number(workspace.pk),
+        number=reserve_numbers(workspace.pk, 1)[0] if number is None else number,
         subject=subject,
         description=description,
         description_html=markup.render(description),

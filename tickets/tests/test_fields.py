@@ -229,9 +229,9 @@ class TestAnswers:
         assert ticket.custom_fields == {"plan": "Pro", "number": 1, "checkbox": False}
         said = Activity.unscoped.get(event="ticket.updated")
         assert said.changes == [
-            {"field": "Plan", "from": "Free", "to": "Pro"},
-            {"field": "Text", "from": "x", "to": None},
-            {"field": "Checkbox", "from": None, "to": False},
+            {"field": "Plan", "from": "Free", "to": "Pro", "key": "plan"},
+            {"field": "Text", "from": "x", "to": None, "key": "text"},
+            {"field": "Checkbox", "from": None, "to": False, "key": "checkbox"},
         ]
         version = ticket.version
         answered(ticket, plan="Pro")

@@ -9,8 +9,11 @@ import datetime as dt
 import io
 import os
 import re
+import threading
 from collections import Counter
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -18,6 +21,8 @@ from django.core.management import CommandError, call_command
 from helpdesk.accounts.models import Membership, Workspace
 from helpdesk.accounts.tests.factories import WorkspaceFactory
 from helpdesk.errors import Conflict, InvalidInput
+from tickets import timeline
+from tickets.events import Subscriptions
 from tickets.models import Activity, Assignment, Comment, Ticket
 from tickets.services import editing, importing, status
 from tickets.services.base import customer
@@ -308,6 +313,137 @@ class TestTheCommand:
         (tmp_path / "bytes.csv").write_bytes(b"case,activity,resource,at\n\xff\xfe\n")
         with pytest.raises(CommandError, match="not text in UTF-8"):
             self.call(str(tmp_path / "bytes.csv"), "--workspace", "acme")
+
+
+class TestWhoKeepsUpWithTickets:
+    """Subscribers that are not called for each activity of an import hear of its tickets afterwards."""
+
+    @pytest.fixture
+    def heard(self, monkeypatch):
+        calls: list[tuple[UUID, list[UUID] | None, dt.datetime]] = []
+        registry = Subscriptions()
+        registry.listen_bulk(
+            lambda workspace_id, ticket_ids, now: calls.append(
+                (workspace_id, None if ticket_ids is None else list(ticket_ids), now)
+            )
+        )
+        monkeypatch.setattr(timeline, "subscriptions", registry)
+        return calls
+
+    def test_hear_of_what_was_touched_and_nothing_of_what_was_known(self, heard, monkeypatch):
+        monkeypatch.setattr(importing, "BATCH", 2)
+        workspace = WorkspaceFactory()
+        log = "".join(f"C{n},Insert ticket,Ann,2024-01-0{n} 08:00:00+00:00\n" for n in range(1, 6))
+        run(workspace, log)
+        ids = dict(Ticket.objects.for_workspace(workspace).values_list("external_id", "pk"))
+        names = {pk: name for name, pk in ids.items()}
+        assert {(workspace_id, now) for workspace_id, _, now in heard} == {(workspace.pk, NOW)}
+        told = [None if pks is None else [names[pk] for pk in pks] for _, pks, _ in heard]
+        assert told == [["C1", "C2"], ["C3", "C4"], ["C5"], None]
+
+        heard.clear()
+        run(workspace, log)
+        assert heard == [(workspace.pk, None, NOW)]
+
+        # C2 goes on, C3 has only a row that is refused, C9 never begins.
+        heard.clear()
+        run(
+            workspace,
+            log
+            + "C2,Wait,Ann,2024-01-09 08:00:00+00:00\n"
+            + "C3,Closed,Ann,2024-01-09 08:00:00+00:00\n"
+            + "C9,Closed,Ann,2024-01-09 08:00:00+00:00\n",
+        )
+        assert heard == [(workspace.pk, [ids["C2"]], NOW), (workspace.pk, None, NOW)]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_hear_of_a_batch_that_broke_off(self, heard, monkeypatch):
+        workspace = WorkspaceFactory()
+        _break_at(monkeypatch, "C3")
+        with pytest.raises(RuntimeError):
+            run(workspace, MANY)
+        told = [pk for _, pks, _ in heard for pk in pks]
+        assert sorted(told) == sorted(Ticket.objects.for_workspace(workspace).values_list("pk", flat=True))
+
+
+MANY = "".join(
+    f"C{n},{activity},{agent},2024-01-02 {hour:02}:{n:02}:00+00:00\n"
+    for n in range(40)
+    for hour, activity, agent in (
+        (8, "Assign seriousness", "Ann"),
+        (9, "Take in charge ticket", "Bob"),
+        (9, "Wait", "Bob"),
+    )
+)
+
+
+def _break_at(monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    """Let something fail, with no DomainError, in the third row of this case."""
+    move = status.move_locked
+
+    def failing(ticket: Ticket, to: str, **rest: Any) -> Any:
+        if ticket.external_id == case:
+            raise RuntimeError(case)
+        return move(ticket, to, **rest)
+
+    monkeypatch.setattr(status, "move_locked", failing)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTwoConnections:
+    @pytest.fixture(autouse=True)
+    def told_by(self, monkeypatch):
+        """The threads that told each case; the first two cases wait for each other, so that both connections work."""
+        threads: dict[str, int] = {}
+        both, tell = threading.Barrier(2, timeout=30), importing._tell_case
+
+        def telling(workspace: Workspace, case: Any, agents: Any) -> Any:
+            first_time = len(threads) < 2
+            threads[case.rows[0].case] = threading.get_ident()
+            if first_time:
+                both.wait()
+            return tell(workspace, case, agents)
+
+        monkeypatch.setattr(importing, "_tell_case", telling)
+        return threads
+
+    def test_numbers_rise_with_the_cases_and_are_unique(self, told_by, monkeypatch):
+        monkeypatch.setattr(importing, "BATCH", 15)
+        workspace = WorkspaceFactory()
+        told: list[int] = []
+        rows, _ = load(MANY)
+        report = importing.import_log(workspace=workspace, rows=rows, now=NOW, progress=told.append)
+        assert len(set(told_by.values())) > 1 and threading.get_ident() not in told_by.values()
+        assert (report.applied, report.tickets, report.refused) == (120, 40, [])
+        assert sum(told) == len(rows)
+        tickets = Ticket.objects.for_workspace(workspace).order_by("created_at")
+        assert list(tickets.values_list("external_id", "number")) == [(f"C{n}", 1001 + n) for n in range(40)]
+        assert statuses(workspace) == {"pending": 40}
+        assert Activity.objects.for_workspace(workspace).count() == 120
+
+        told.clear()
+        again = importing.import_log(workspace=workspace, rows=rows, now=NOW, progress=told.append)
+        assert (again.known, again.applied, again.tickets) == (120, 0, 0) and sum(told) == len(rows)
+
+    def test_a_case_that_fails_leaves_nothing_and_the_next_run_completes(self, monkeypatch):
+        workspace = WorkspaceFactory()
+        with monkeypatch.context() as patched:
+            _break_at(patched, "C3")
+            with pytest.raises(RuntimeError, match="C3"):
+                run(workspace, MANY)
+        there = Ticket.objects.for_workspace(workspace)
+        # What was in hand beside it is whole; what comes later was not begun.
+        assert {"C0", "C1", "C2"} <= set(there.values_list("external_id", flat=True)) and there.count() < 40
+        assert not there.filter(external_id="C3").exists()
+        assert statuses(workspace) == {"pending": there.count()}
+        assert Activity.objects.for_workspace(workspace).count() == 3 * there.count()
+        assert Assignment.objects.for_workspace(workspace).count() == there.count()
+
+        report = run(workspace, MANY)
+        assert report.known + report.applied == 120
+        assert statuses(workspace) == {"pending": 40}
+        numbers = list(there.values_list("number", flat=True))
+        assert len(set(numbers)) == 40
 
 
 @pytest.mark.django_db(transaction=True)

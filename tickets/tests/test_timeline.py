@@ -123,8 +123,8 @@ class TestRelay:
 def test_inside_subscribers_run_in_the_transaction_of_the_change(ticket, monkeypatch):
     seen = []
 
-    def refuse(activity):
-        seen.append(activity.event)
+    def refuse(activities):
+        seen.extend(activity.event for activity in activities)
         raise RuntimeError
 
     monkeypatch.setattr(timeline, "subscriptions", Subscriptions(inside={Event.UPDATED.value: [refuse]}))
@@ -138,5 +138,20 @@ def test_the_map_of_events_and_subscribers():
     """Who hears what; a new subscriber is written down here."""
     assert {
         event: [handler.__qualname__ for handler in handlers] for event, handlers in subscriptions.inside.items()
-    } == {}
+    } == {
+        name: ["follow_tickets"]
+        for name in (
+            "ticket.created",
+            "ticket.updated",
+            "ticket.resolved",
+            "ticket.closed",
+            "ticket.reopened",
+            "ticket.comment.added",
+            "ticket.merged",
+            "ticket.unmerged",
+            "ticket.trashed",
+            "ticket.restored",
+        )
+    }
     assert subscriptions.after == {}
+    assert [handler.__qualname__ for handler in subscriptions.bulk] == ["catch_up"]
