@@ -257,10 +257,16 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api",
     "COMPONENT_SPLIT_REQUEST": True,
-    # Two things have a kind; each has its own name in the document.
+    # Several things have a kind, and a state; each has its own name in the document.
     "ENUM_NAME_OVERRIDES": {
         "FieldKindEnum": "tickets.api.serializers.KINDS",
         "LinkKindEnum": "tickets.api.serializers.LINK_KINDS",
+        "SLAGoalEnum": "slas.api.serializers.GOAL_NAMES",
+        "SLAStateEnum": "slas.api.serializers.TICKET_STATES",
+        "ClockStateEnum": "slas.api.serializers.CLOCK_STATES",
+        "ClockSpanKindEnum": "slas.api.serializers.SPAN_KINDS",
+        "SLAJobKindEnum": "slas.api.serializers.JOB_KINDS",
+        "SLAJobStateEnum": "slas.api.serializers.JOB_STATES",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -294,6 +300,8 @@ CELERY_BEAT_SCHEDULE = {
     "relay what the broker lost": {"task": "tickets.tasks.sweep_undispatched", "schedule": 15.0},
     "close resolved tickets": {"task": "tickets.tasks.close_resolved", "schedule": 300.0},
     "purge the trash": {"task": "tickets.tasks.purge_trash", "schedule": 3600.0},
+    "record what is due under service levels": {"task": "slas.tasks.sweep_clocks", "schedule": 15.0},
+    "take up lost jobs": {"task": "slas.tasks.take_up_lost_jobs", "schedule": 60.0},
     "fold ticket counts": {"task": "tickets.tasks.fold_counts", "schedule": 30.0},
     "forget old idempotency keys": {"task": "helpdesk.tasks.forget_idempotency_keys", "schedule": 3600.0},
     "forget expired refresh tokens": {"task": "helpdesk.tasks.forget_expired_tokens", "schedule": 86400.0},

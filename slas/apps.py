@@ -6,3 +6,12 @@ from django.apps import AppConfig
 class SlasConfig(AppConfig):
     name = "slas"
     verbose_name = "Service levels"
+
+    def ready(self) -> None:
+        from helpdesk.accounts import services as accounts
+        from slas import handlers
+        from tickets.events import subscriptions
+
+        subscriptions.listen_inside(handlers.EVENTS, handlers.follow_tickets)
+        subscriptions.listen_bulk(handlers.catch_up)
+        accounts.listen_workspace_made(handlers.furnish_workspace)

@@ -45,6 +45,16 @@ def listen_member_left(handler: MemberLeft) -> None:
         _member_left.append(handler)
 
 
+WorkspaceMade = Callable[[Workspace, dt.datetime], None]
+_workspace_made: list[WorkspaceMade] = []
+
+
+def listen_workspace_made(handler: WorkspaceMade) -> None:
+    """Call `handler(workspace, now)` in the transaction in which a workspace is made."""
+    if handler not in _workspace_made:
+        _workspace_made.append(handler)
+
+
 # --- Values -----------------------------------------------------------------------------------
 
 
@@ -344,6 +354,13 @@ def update_profile(*, user: User, name: str, timezone: str, now: dt.datetime) ->
 
 
 # --- The workspace and its teams --------------------------------------------------------------
+
+
+@transaction.atomic
+def furnish_workspace(*, workspace: Workspace, now: dt.datetime) -> None:
+    """Give a workspace that was just made what every workspace begins with; whoever listens brings it."""
+    for handler in _workspace_made:
+        handler(workspace, now)
 
 
 @transaction.atomic

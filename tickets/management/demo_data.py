@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from django.db import transaction
 
+from helpdesk.accounts import services as accounts
 from helpdesk.accounts.models import Contact, Membership, Organization, Team, User, Workspace
 from helpdesk.accounts.roles import Role
 from tickets.events import SYSTEM, Actor
@@ -99,6 +100,7 @@ def make_other(*, now: dt.datetime) -> Workspace:
     workspace, created = Workspace.objects.get_or_create(slug="other", defaults={"name": "Other"})
     admin = member(workspace, "admin@other.example", "Oscar Lind", Role.ADMIN)
     if created:
+        accounts.furnish_workspace(workspace=workspace, now=now)
         for subject, words in (
             ("Welcome to your own workspace", "Nobody of the workspace Demo can see this ticket."),
             ("Where is our delivery?", "We ordered two weeks ago and have not heard anything since."),
@@ -149,6 +151,7 @@ class Stage:
         self.workspace = Workspace.objects.create(
             name=name, slug=self.slug, timezone="Europe/Berlin", created_at=began, signature="Tidemark Support"
         )
+        accounts.furnish_workspace(workspace=self.workspace, now=began)
         self._employ()
         self._categorise()
         for key, label, kind, options in demo_texts.FIELDS:

@@ -101,6 +101,20 @@ class Ticket(WorkspaceModel):
     closed_at = models.DateTimeField(null=True, blank=True)
     last_message_at = models.DateTimeField(null=True, blank=True, help_text="The newest public message of anyone.")
     next_deadline_at = models.DateTimeField(null=True, blank=True, help_text="The nearest SLA deadline that runs.")
+    next_risk_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When the nearest of the deadlines that run is at risk."
+    )
+    sla_state = models.CharField(
+        max_length=8,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="See `tickets.deadlines.Columns`.",
+    )
+    sla = models.JSONField(
+        null=True, blank=True, editable=False, help_text="What rows show of the clocks: `tickets.deadlines.write`."
+    )
     is_new = models.GeneratedField(
         expression=Case(
             When(Q(status="open", first_assigned_at=None, first_response_at=None), then=Value(True)),
@@ -140,6 +154,9 @@ class Ticket(WorkspaceModel):
                 name="finished_ticket_has_its_time",
             ),
             models.CheckConstraint(condition=~Q(merged_into=F("id")), name="ticket_is_not_merged_into_itself"),
+            models.CheckConstraint(
+                condition=Q(sla_state__in=["", "running", "paused", "met", "breached"]), name="ticket_sla_state"
+            ),
         ]
         # Chosen from EXPLAIN (ANALYZE, BUFFERS) on a million tickets: docs/benchmarks.
         indexes = [
@@ -198,6 +215,9 @@ class Ticket(WorkspaceModel):
                 F("id").desc(),
                 condition=IN_WORK,
                 name="tickets_active_deadline",
+            ),
+            models.Index(
+                "workspace", "next_risk_at", condition=IN_WORK & Q(sla_state="running"), name="tickets_at_risk"
             ),
             models.Index("resolved_at", condition=LIVE & Q(status="resolved"), name="tickets_to_close"),
             models.Index("trashed_at", condition=Q(trashed_at__isnull=False), name="tickets_trash"),

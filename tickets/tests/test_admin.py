@@ -1,5 +1,6 @@
 """The admin of every model: no list asks per row, nobody sees or touches another workspace's rows."""
 
+import datetime as dt
 import re
 from typing import Any
 
@@ -44,7 +45,16 @@ from tickets.tests.factories import NOW, CannedResponseFactory, CategoryFactory,
 pytestmark = pytest.mark.django_db
 
 MOST_QUERIES = 12
-GOLD = {"name": "Gold", "first_response_hours": 1, "resolution_hours": 8, "priority_overrides": "{}"}
+GOLD = {
+    "name": "Gold",
+    "first_response_hours": 1,
+    "resolution_hours": 8,
+    "priority_overrides": "{}",
+    "conditions": "{}",
+    "at_risk_percent": 75,
+    "position": 1,
+}
+NINE_TO_SIX = {"name": "Office", "timezone": "UTC", "schedule": '{"monday": {"start": "09:00", "end": "18:00"}}'}
 
 
 def name_of(model: Any) -> str:
@@ -102,12 +112,32 @@ def fill(workspace: Workspace, start: int, count: int) -> None:
             expires_at=NOW,
         )
         IdempotencyKey.unscoped.create(workspace=workspace, caller="x", key=word, endpoint="/", body_hash=word)
-        apps.get_model("slas", "SLAPolicy").unscoped.create(
-            workspace=workspace, name=word, first_response_hours=1, resolution_hours=8
-        )
+        give_service_levels(workspace, word, first)
         apps.get_model("portal", "Satisfaction").unscoped.create(
             workspace=workspace, ticket=first, contact=contact, rating=5, resolved_at=NOW
         )
+
+
+def give_service_levels(workspace: Workspace, word: str, ticket: Ticket) -> None:
+    """A row of every model of the service levels."""
+    model = {name: apps.get_model("slas", name).unscoped for name in ("BusinessHours", "SLAPolicy", "SLATerms", "Job")}
+    model["BusinessHours"].create(workspace=workspace, name=word)
+    model["Job"].create(workspace=workspace, kind="derive")
+    policy = model["SLAPolicy"].create(workspace=workspace, name=word, first_response_hours=1, resolution_hours=8)
+    terms = model["SLATerms"].create(workspace=workspace, policy=policy, document={}, digest=word)
+    apps.get_model("slas", "Clock").unscoped.create(
+        workspace=workspace,
+        ticket=ticket,
+        policy=policy,
+        terms=terms,
+        goal="resolution",
+        run="running",
+        target=dt.timedelta(hours=8),
+        used=dt.timedelta(),
+        started_at=NOW,
+        as_of=NOW,
+        deadline_set_at=NOW,
+    )
 
 
 @pytest.fixture
@@ -200,7 +230,7 @@ class TestEveryModel:
             else:
                 row = model.unscoped.filter(workspace=foreign).first()
             page = console.get(list_url(model), {"place": "all"} if model is Ticket else {}).content.decode()
-            assert str(row.pk) not in page, model
+            assert change_url(row) not in page, model
             for view in ("change", "history", "delete"):
                 url = reverse(f"admin:{name_of(model)}_{view}", args=[row.pk])
                 assert console.get(url).status_code in (403, 404), url
@@ -329,6 +359,7 @@ class TestSetup:
             ),
             ("tickets_cannedresponse", {"title": "T", "shortcut": "thanks", "content": "c"}),
             ("slas_slapolicy", GOLD),
+            ("slas_businesshours", NINE_TO_SIX),
             ("accounts_team", {"name": "First line"}),
             ("accounts_contact", {"email": "jane@example.com", "attributes": "{}"}),
         ],
@@ -350,9 +381,21 @@ class TestSetup:
         assert console.post(reverse("admin:slas_slapolicy_add"), form).status_code == 200
         assert not apps.get_model("slas", "SLAPolicy").unscoped.exists()
 
+    @pytest.mark.parametrize("schedule", ["[]", '{"someday": {}}', '{"monday": {"start": "18:00", "end": "09:00"}}'])
+    def test_unreadable_business_hours_are_refused(self, console: Client, schedule: str) -> None:
+        form = NINE_TO_SIX | {"schedule": schedule}
+        assert console.post(reverse("admin:slas_businesshours_add"), form).status_code == 200
+        assert not apps.get_model("slas", "BusinessHours").unscoped.exists()
+
+    def test_a_policy_that_is_saved_in_the_admin_has_its_terms(self, console: Client, owner: Membership) -> None:
+        assert console.post(reverse("admin:slas_slapolicy_add"), GOLD).status_code == 302
+        policy = apps.get_model("slas", "SLAPolicy").unscoped.get(workspace=owner.workspace)
+        assert policy.terms.document["targets"]["low"] == {"first_response": 3600, "resolution": 8 * 3600}
+        assert apps.get_model("slas", "Job").unscoped.filter(kind="derive").count() == 1
+
     def test_the_index_uses_the_words_of_the_specification(self, console: Client) -> None:
         page = console.get(reverse("admin:index")).content.decode()
-        for words in ("Ticket categories", "SLA policies", "Canned responses"):
+        for words in ("Ticket categories", "SLA policies", "Business hours", "Canned responses"):
             assert words in page
 
 

@@ -1,0 +1,41 @@
+"""What the service levels do when something happens elsewhere."""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+
+from helpdesk.accounts.models import Workspace
+from slas.services import setup, tracking
+from tickets.events import Event
+
+# What starts, pauses, satisfies or re-derives a clock.
+EVENTS = (
+    Event.CREATED,
+    Event.UPDATED,
+    Event.RESOLVED,
+    Event.CLOSED,
+    Event.REOPENED,
+    Event.COMMENT_ADDED,
+    Event.MERGED,
+    Event.UNMERGED,
+    Event.TRASHED,
+    Event.RESTORED,
+)
+
+
+def follow_tickets(activities: Sequence[Any]) -> None:
+    """Move the clocks in the transaction of the change that moves them."""
+    tracking.follow(activities, now=timezone.now())
+
+
+def catch_up(workspace_id: UUID, ticket_ids: Sequence[UUID] | None, now: dt.datetime) -> None:
+    """Tickets came in bulk: reckon their clocks."""
+    tracking.catch_up(workspace_id, ticket_ids, now)
+
+
+def furnish_workspace(workspace: Workspace, now: dt.datetime) -> None:
+    """A workspace was made: it begins with business hours and a default policy."""
+    setup.furnish(workspace, now)

@@ -1,0 +1,1 @@
+"""What is done with service levels: rules, clocks, the sweep, settings, and work in the background."""

@@ -1,0 +1,531 @@
+"""The clocks of tickets, kept as their history says: in the transaction of each change, or for very many at once.
+
+There is one way to write clocks: read what happened, reckon all of them anew (`slas.clocks`), and
+write what differs from what is stored. What was satisfied stays as it was judged then.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from helpdesk.accounts.models import new_id
+from slas import clocks
+from slas.clocks import TRASHED, History
+from slas.models import Clock
+from slas.services.rules import Facts, Rule, Rules, rules_of, sealed_terms
+from tickets import timeline
+from tickets.deadlines import Deadline, Goal, Run, columns, write
+from tickets.events import SYSTEM, Event
+from tickets.lifecycle import Priority, Status
+from tickets.models import Activity, Ticket
+from tickets.services import deadlines
+
+BATCH = 500  # tickets that are locked at a time when very many are reckoned
+
+# --- What happened ----------------------------------------------------------------------------
+
+# The log's own moves, and what people said. Of a ticket that was just created there is neither.
+_PAST = """
+SELECT t.id, t.number, t.created_at, t.updated_at, t.status, t.priority, t.first_response_at, t.trashed_at,
+       t.category_id, c.organization_id, c.attributes, o.attributes,
+       (SELECT json_agg(json_build_array(a.occurred_at, a.event, a.changes) ORDER BY a.occurred_at, a.id)
+        FROM ticket_activities a WHERE a.ticket_id = t.id AND a.event = ANY(%(moves)s)),
+       (SELECT json_agg(json_build_array(m.created_at, m.author_type = 'customer') ORDER BY m.created_at, m.id)
+        FROM ticket_comments m WHERE m.ticket_id = t.id AND NOT m.is_internal AND NOT m.is_automatic
+        AND m.created_at > t.first_response_at)
+FROM tickets t
+JOIN accounts_contact c ON c.id = t.requester_id
+LEFT JOIN accounts_organization o ON o.id = c.organization_id
+WHERE t.workspace_id = %(workspace)s AND t.id = ANY(%(ids)s)
+ORDER BY t.id
+"""
+_LOCKED = _PAST + "FOR UPDATE OF t"
+_MOVES = [
+    event.value
+    for event in (
+        Event.UPDATED,
+        Event.RESOLVED,
+        Event.CLOSED,
+        Event.REOPENED,
+        Event.MERGED,
+        Event.UNMERGED,
+        Event.TRASHED,
+        Event.RESTORED,
+    )
+]
+_STATUSES = frozenset(status.value for status in Status)
+_PRIORITIES = frozenset(priority.value for priority in Priority)
+
+
+@dataclass(frozen=True)
+class Past:
+    """A ticket as the service levels see it."""
+
+    ticket_id: UUID
+    number: int
+    facts: Facts
+    history: History
+
+    @property
+    def priority(self) -> str:
+        """Today's priority."""
+        return self.history.priority()
+
+
+def pasts(workspace_id: UUID, ticket_ids: Sequence[UUID], *, lock: bool = False) -> list[Past]:
+    """What happened to these tickets, in one query, in the order of their ids; `lock` locks them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _LOCKED if lock else _PAST, {"workspace": workspace_id, "ids": list(ticket_ids), "moves": _MOVES}
+        )
+        return [_past(*row) for row in cursor.fetchall()]
+
+
+def _past(
+    ticket_id: UUID,
+    number: int,
+    created_at: dt.datetime,
+    updated_at: dt.datetime,
+    status: str,
+    priority: str,
+    first_response_at: dt.datetime | None,
+    trashed_at: dt.datetime | None,
+    category_id: UUID | None,
+    organization_id: UUID | None,
+    own_attributes: str,
+    company_attributes: str | None,
+    moves: Any,
+    messages: Any,
+) -> Past:
+    statuses: list[tuple[dt.datetime, str]] = [(created_at, Status.OPEN.value)]
+    priorities: list[tuple[dt.datetime, str]] = []
+    for said_at, event, changes in _json(moves) or []:
+        at = max(dt.datetime.fromisoformat(said_at), statuses[-1][0])
+        if event == Event.TRASHED:
+            statuses.append((at, TRASHED))
+        elif event == Event.RESTORED:
+            statuses.append((at, _before_trash(statuses)))
+        for change in changes:
+            # The answer to a custom field carries its key: a field may be called "priority" by its workspace.
+            if "key" in change:
+                continue
+            if change["field"] == "status" and change["to"] in _STATUSES:
+                statuses.append((at, change["to"]))
+            elif change["field"] == "priority" and change["to"] in _PRIORITIES:
+                priorities = priorities or [(created_at, change["from"])]
+                priorities.append((at, change["to"]))
+    now_is = TRASHED if trashed_at else status
+    if statuses[-1][1] != now_is:
+        # A ticket that was not written by the services (a bulk load) may have no log of its last move.
+        statuses.append((max(trashed_at or updated_at, statuses[-1][0]), now_is))
+    attributes = {**(_json(company_attributes) or {}), **(_json(own_attributes) or {})}
+    return Past(
+        ticket_id,
+        number,
+        Facts(category_id, organization_id, attributes),
+        History(
+            created_at=created_at,
+            statuses=statuses,
+            priorities=priorities or [(created_at, priority)],
+            messages=[(dt.datetime.fromisoformat(at), by_customer) for at, by_customer in _json(messages) or []],
+            first_response_at=first_response_at,
+        ),
+    )
+
+
+def _before_trash(statuses: Sequence[tuple[dt.datetime, str]]) -> str:
+    return next(status for _, status in reversed(statuses) if status != TRASHED)
+
+
+def _json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value  # a bare cursor of Django gives JSON as text
+
+
+# --- What is stored ---------------------------------------------------------------------------
+
+_STORED = """
+SELECT id, ticket_id, policy_id, terms_id, goal, cycle, run, target, used, started_at, as_of, due_at, at_risk_at,
+       satisfied_at, deadline_set_at, warned_at, breached_at, sweep_at, quiet_until
+FROM sla_clocks WHERE ticket_id = ANY(%s) ORDER BY ticket_id, goal, cycle
+"""
+# Adds and changes in one statement. A clock never changes its ticket, goal, cycle or start.
+_WRITE = """
+INSERT INTO sla_clocks (id, workspace_id, ticket_id, policy_id, terms_id, goal, cycle, run, target, used, started_at,
+    as_of, due_at, at_risk_at, satisfied_at, deadline_set_at, warned_at, breached_at, sweep_at, quiet_until)
+SELECT id, %s, ticket_id, policy_id, terms_id, goal, cycle, run, target, used, started_at,
+       as_of, due_at, at_risk_at, satisfied_at, deadline_set_at, warned_at, breached_at, sweep_at, quiet_until
+FROM jsonb_to_recordset(%s::jsonb) AS new (
+    id uuid, ticket_id uuid, policy_id uuid, terms_id uuid, goal varchar, cycle integer, run varchar, target interval,
+    used interval, started_at timestamptz, as_of timestamptz, due_at timestamptz, at_risk_at timestamptz,
+    satisfied_at timestamptz, deadline_set_at timestamptz, warned_at timestamptz, breached_at timestamptz,
+    sweep_at timestamptz, quiet_until timestamptz)
+ON CONFLICT (id) DO UPDATE SET
+    policy_id = EXCLUDED.policy_id, terms_id = EXCLUDED.terms_id, run = EXCLUDED.run, target = EXCLUDED.target,
+    used = EXCLUDED.used, as_of = EXCLUDED.as_of, due_at = EXCLUDED.due_at, at_risk_at = EXCLUDED.at_risk_at,
+    satisfied_at = EXCLUDED.satisfied_at, deadline_set_at = EXCLUDED.deadline_set_at, warned_at = EXCLUDED.warned_at,
+    breached_at = EXCLUDED.breached_at, sweep_at = EXCLUDED.sweep_at, quiet_until = EXCLUDED.quiet_until
+"""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A row of `sla_clocks`."""
+
+    id: UUID
+    ticket_id: UUID
+    policy_id: UUID
+    terms_id: UUID
+    cycle: int
+    clock: Deadline
+    deadline_set_at: dt.datetime
+    warned_at: dt.datetime | None = None
+    breached_at: dt.datetime | None = None
+    sweep_at: dt.datetime | None = None
+    quiet_until: dt.datetime | None = None
+
+    def swept(self) -> "Kept":
+        """The same with the moment at which the sweep has to look at it: at risk, then breached, each once."""
+        clock, at = self.clock, None
+        if clock.run is Run.RUNNING and self.breached_at is None and clock.due_at is not None:
+            at = clock.due_at if self.warned_at or clock.at_risk_at is None else min(clock.at_risk_at, clock.due_at)
+        return replace(self, sweep_at=at)
+
+
+def stored(ticket_ids: Sequence[UUID]) -> dict[UUID, list[Kept]]:
+    """The clocks of these tickets, by ticket, in the order of goal and cycle."""
+    found: dict[UUID, list[Kept]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_STORED, [list(ticket_ids)])
+        for (
+            pk, ticket_id, policy_id, terms_id, goal, cycle, run, target, used, started_at, as_of, due_at, at_risk_at,
+            satisfied_at, deadline_set_at, warned_at, breached_at, sweep_at, quiet_until,
+        ) in cursor.fetchall():  # fmt: skip
+            clock = Deadline(Goal(goal), Run(run), started_at, target, used, as_of, due_at, at_risk_at, satisfied_at)
+            kept = Kept(
+                pk, ticket_id, policy_id, terms_id, cycle, clock, deadline_set_at, warned_at, breached_at, sweep_at,
+                quiet_until,
+            )  # fmt: skip
+            found.setdefault(ticket_id, []).append(kept)
+    return found
+
+
+def _write(workspace_id: UUID, rows: Sequence[Kept]) -> None:
+    if not rows:
+        return
+
+    def iso(at: dt.datetime | None) -> str | None:
+        return at.isoformat() if at else None
+
+    def interval(span: dt.timedelta) -> str:
+        return f"{span // dt.timedelta(microseconds=1)} microseconds"
+
+    document = [
+        {
+            "id": str(row.id),
+            "ticket_id": str(row.ticket_id),
+            "policy_id": str(row.policy_id),
+            "terms_id": str(row.terms_id),
+            "goal": row.clock.goal.value,
+            "cycle": row.cycle,
+            "run": row.clock.run.value,
+            "target": interval(row.clock.target),
+            "used": interval(row.clock.used),
+            "started_at": iso(row.clock.started_at),
+            "as_of": iso(row.clock.as_of),
+            "due_at": iso(row.clock.due_at),
+            "at_risk_at": iso(row.clock.at_risk_at),
+            "satisfied_at": iso(row.clock.satisfied_at),
+            "deadline_set_at": iso(row.deadline_set_at),
+            "warned_at": iso(row.warned_at),
+            "breached_at": iso(row.breached_at),
+            "sweep_at": iso(row.sweep_at),
+            "quiet_until": iso(row.quiet_until),
+        }
+        for row in rows
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_WRITE, [workspace_id, json.dumps(document)])
+
+
+# --- Reckoning --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What asks for a reckoning.
+
+    `at` is when it happened, `now` the present. `is_past`: a past is told again. `is_whole`: not
+    one change of it but all at once, so that `at` says nothing about what had been due before.
+    """
+
+    at: dt.datetime
+    now: dt.datetime
+    is_past: bool = False
+    is_whole: bool = False
+
+
+@dataclass
+class _Outcome:
+    rows: list[Kept]  # as they are to be, all of the ticket's
+    written: list[Kept]  # those of them that differ from what is stored
+    breaches: list[Kept]  # those whose breach is to be recorded
+
+
+def _settled(row: Kept, change: _Change) -> Kept:
+    """The row with a breach that nobody has recorded yet: what happens now must not make it undone."""
+    due = row.clock.due_at
+    is_due = row.clock.run is Run.RUNNING and due is not None and due < change.at
+    if due is not None and is_due and row.breached_at is None and not change.is_whole:
+        return replace(row, breached_at=max(due, row.deadline_set_at))
+    return row
+
+
+def _judged(row: Kept) -> Kept:
+    """The row, with its breach where it was satisfied too late."""
+    due, satisfied_at = row.clock.due_at, row.clock.satisfied_at
+    if row.breached_at is None and due is not None and satisfied_at is not None and due < satisfied_at:
+        return replace(row, breached_at=due)
+    return row
+
+
+def _reckon(past: Past, rows: Sequence[Kept], rule: Rule | None, change: _Change) -> _Outcome:
+    """All clocks of a ticket anew, each beside the one that is stored."""
+    fresh = clocks.derive(past.history, rule.terms) if rule else []
+    before = {row.id: row for row in rows}
+    by_start = {(row.clock.goal, row.clock.started_at): row for row in rows if row.clock.goal is Goal.NEXT_RESPONSE}
+    single = {row.clock.goal: row for row in rows if row.clock.goal is not Goal.NEXT_RESPONSE}
+    last_cycle = max((row.cycle for row in rows if row.clock.goal is Goal.NEXT_RESPONSE), default=0)
+    after: list[Kept] = []
+    for clock in fresh:
+        row = (
+            by_start.get((clock.goal, clock.started_at)) if clock.goal is Goal.NEXT_RESPONSE else single.get(clock.goal)
+        )
+        if row is not None:
+            after.append(_moved(row, clock, rule, change))
+        elif rule is not None and rule.terms_id is not None:
+            if clock.goal is Goal.NEXT_RESPONSE:
+                last_cycle += 1
+            after.append(_begun(past, clock, rule, rule.terms_id, last_cycle, change))
+    seen = {row.id for row in after}
+    # No longer promised (another policy, a message that a merge moved away): it stops, what was judged stays.
+    after += [_ended(row, change) for row in rows if row.id not in seen]
+    breaches = [row for row in after if row.breached_at and not (row.id in before and before[row.id].breached_at)]
+    return _Outcome(after, [row for row in after if row != before.get(row.id)], breaches)
+
+
+def _moved(row: Kept, clock: Deadline, rule: Rule | None, change: _Change) -> Kept:
+    if rule is None or rule.terms_id is None:
+        return row
+    if row.clock.satisfied_at is not None and (
+        clock.goal is not Goal.RESOLUTION or clock.satisfied_at == row.clock.satisfied_at
+    ):
+        return row  # judged is judged
+    row = _settled(row, change)
+    warned_at, set_at = row.warned_at, row.deadline_set_at
+    if row.terms_id != rule.terms_id or row.clock.target != clock.target:
+        set_at = clock.started_at if change.is_past else change.at
+        if clock.at_risk_at is None or clock.at_risk_at > change.at:
+            warned_at = None  # this deadline has its own warning
+    moved = replace(
+        row,
+        policy_id=rule.policy_id,
+        terms_id=rule.terms_id,
+        clock=clock,
+        deadline_set_at=set_at,
+        warned_at=warned_at,
+        quiet_until=change.now if change.is_past else row.quiet_until,
+    )
+    return _judged(moved).swept()
+
+
+def _begun(past: Past, clock: Deadline, rule: Rule, terms_id: UUID, cycle: int, change: _Change) -> Kept:
+    is_over = clock.satisfied_at is not None and clock.satisfied_at < change.at
+    is_past = change.is_past or is_over
+    begun = Kept(
+        id=new_id(),
+        ticket_id=past.ticket_id,
+        policy_id=rule.policy_id,
+        terms_id=terms_id,
+        cycle=cycle if clock.goal is Goal.NEXT_RESPONSE else 1,
+        clock=clock,
+        deadline_set_at=clock.started_at if is_past else max(clock.started_at, change.at),
+        quiet_until=change.now if is_past else None,
+    )
+    return _judged(begun).swept()
+
+
+def _ended(row: Kept, change: _Change) -> Kept:
+    if row.clock.run in (Run.SATISFIED, Run.STOPPED):
+        return row
+    row = _settled(row, change)
+    due = row.clock.due_at if row.breached_at else None
+    return replace(row, clock=replace(row.clock, run=Run.STOPPED, due_at=due, at_risk_at=None)).swept()
+
+
+def track(
+    *,
+    workspace_id: UUID,
+    ticket_ids: Sequence[UUID],
+    at: dt.datetime,
+    now: dt.datetime,
+    is_past: bool = False,
+    is_whole: bool = False,
+    is_new: bool = False,
+    is_background: bool = False,
+    rules: Rules | None = None,
+) -> int:
+    """Bring the clocks of these tickets to what their history says, in the running transaction.
+
+    `at` is when the change happened that asks for it, `now` the present. `is_past` says that a past
+    is told again, whose breaches are recorded but never sent, and `is_whole` that it is all of it
+    at once. `is_new`: the tickets were just made. `is_background`: nobody else changes them in this
+    transaction, so that their version has to be counted. Locks the tickets in the order of their
+    ids. Gives how many of them tell something else than before.
+    """
+    rules = rules or rules_of(workspace_id)
+    if not rules.rules and is_new:
+        return 0
+    found = pasts(workspace_id, ticket_ids, lock=not is_new)
+    known = {} if is_new else stored([past.ticket_id for past in found])
+    if not rules.rules and not known:
+        return 0
+    change = _Change(at, now, is_past, is_whole)
+    outcomes = [
+        (past, rule, _reckon(past, known.get(past.ticket_id, []), rule, change))
+        for past in found
+        for rule in [rules.rule(past.facts)]
+    ]
+    _write(workspace_id, [row for _, _, outcome in outcomes for row in outcome.written])
+    moved = deadlines.put(
+        [_put(past.ticket_id, outcome.rows, rule, now) for past, rule, outcome in outcomes], counts=is_background
+    )
+    for past, _, outcome in outcomes:
+        for row in outcome.breaches:
+            record(workspace_id, past.number, row, Event.SLA_BREACHED, row.breached_at or now)
+    return moved
+
+
+def _put(ticket_id: UUID, rows: Sequence[Kept], rule: Rule | None, now: dt.datetime) -> deadlines.Put:
+    """What the ticket tells of its clocks: of the answers the customer waited for, the latest."""
+    latest: dict[Goal, Kept] = {}
+    for row in sorted(rows, key=lambda row: row.cycle):
+        latest[row.clock.goal] = row
+    shown = [latest[goal].clock for goal in Goal if goal in latest]
+    document = None
+    if rule is not None:
+        document = write(shown, policy_id=str(rule.policy_id), policy_name=rule.terms.policy_name)
+    return deadlines.Put(ticket_id, document, columns(shown if document else [], now))
+
+
+def record(workspace_id: UUID, number: int, row: Kept, event: Event, at: dt.datetime) -> None:
+    """Write the activity of a breach or a warning at its own true time; what is of an imported past goes to nobody."""
+    timeline.record(
+        ticket=Ticket(pk=row.ticket_id, workspace_id=workspace_id, number=number),
+        event=event,
+        actor=replace(SYSTEM, is_replay=row.quiet_until is not None and at <= row.quiet_until),
+        now=at,
+        data={"breach_type": row.clock.goal.value, "sla_policy_id": str(row.policy_id)},
+    )
+
+
+# --- Following changes ------------------------------------------------------------------------
+
+# The changes of a ticket's fields that say which policy it has, and what that promises.
+_FIELDS = frozenset({"status", "priority", "category", "requester"})
+
+
+def follow(activities: Sequence[Activity], now: dt.datetime) -> None:
+    """Keep up with what just happened to tickets, in the same transaction.
+
+    What happens now says so itself; `now` is the present for a past that is told again.
+    """
+    touched: dict[UUID, list[Activity]] = {}
+    for activity in activities:
+        if _matters(activity):
+            touched.setdefault(activity.workspace_id, []).append(activity)
+    for workspace_id, theirs in touched.items():
+        at = max(activity.occurred_at for activity in theirs)
+        is_past = all(activity.dispatched_at is not None for activity in theirs)
+        track(
+            workspace_id=workspace_id,
+            ticket_ids=list({activity.ticket_id for activity in theirs}),
+            at=at,
+            now=now if is_past else at,
+            is_past=is_past,
+            is_new=all(activity.event == Event.CREATED for activity in theirs),
+        )
+
+
+def _matters(activity: Activity) -> bool:
+    if activity.event == Event.UPDATED:
+        return any(change["field"] in _FIELDS and "key" not in change for change in activity.changes)
+    if activity.event == Event.COMMENT_ADDED:
+        data: Mapping[str, Any] = activity.payload["data"]
+        return not data.get("is_internal") and not data.get("is_automatic")
+    return True
+
+
+def catch_up(workspace_id: UUID, ticket_ids: Sequence[UUID] | None, now: dt.datetime) -> None:
+    """Tickets were written past the services (see `tickets.timeline.loaded`): their clocks are reckoned as a past."""
+    rules = rules_of(workspace_id)
+    if not rules.rules:
+        return
+    wanted = iter(ticket_ids) if ticket_ids is not None else _without_clocks(workspace_id)
+    for batch in _batches(wanted):
+        with transaction.atomic():
+            track(
+                workspace_id=workspace_id,
+                ticket_ids=batch,
+                at=now,
+                now=now,
+                is_past=True,
+                is_whole=True,
+                is_background=True,
+                rules=rules,
+            )
+
+
+def _batches(ids: Iterable[UUID], size: int = BATCH) -> Iterator[list[UUID]]:
+    batch: list[UUID] = []
+    for pk in ids:
+        batch.append(pk)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _without_clocks(workspace_id: UUID) -> Iterator[UUID]:
+    has_clock = Clock.objects.for_workspace(workspace_id)
+    tickets = Ticket.objects.for_workspace(workspace_id).exclude(pk__in=has_clock.values("ticket_id"))
+    yield from list(tickets.order_by("pk").values_list("pk", flat=True))
+
+
+def retrack(
+    *, workspace_id: UUID, after: UUID | None, now: dt.datetime, limit: int = BATCH
+) -> tuple[UUID | None, int, int]:
+    """Reckon the next `limit` tickets in work whose id comes after `after`, in one transaction.
+
+    Gives the last id (None when there was none left), how many tickets tell something else now, and
+    how many there were.
+    """
+    rows = Ticket.objects.for_workspace(workspace_id).active()
+    if after is not None:
+        rows = rows.filter(pk__gt=after)
+    ids = list(rows.order_by("pk").values_list("pk", flat=True)[:limit])
+    if not ids:
+        return None, 0, 0
+    with transaction.atomic():
+        moved = track(workspace_id=workspace_id, ticket_ids=ids, at=now, now=now, is_background=True)
+    return ids[-1], moved, len(ids)
+
+
+def rules_and_terms(workspace_id: UUID, rows: Sequence[Kept]) -> dict[UUID, clocks.Terms]:
+    """The sealed terms that these clocks were reckoned by."""
+    return sealed_terms(workspace_id, {row.terms_id for row in rows})
