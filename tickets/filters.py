@@ -18,6 +18,7 @@ from django.http import QueryDict
 from helpdesk.accounts.models import Contact, User, Workspace
 from helpdesk.errors import InvalidInput
 from tickets import search
+from tickets.deadlines import STATES, State
 from tickets.lifecycle import Priority, Status
 from tickets.markup import is_text
 from tickets.models import Ticket, TicketTag
@@ -28,6 +29,7 @@ NEW = "new"  # open, and no agent has been assigned or has answered: a filter wo
 ME, NONE = "me", "none"
 STATUS_WORDS = (NEW, *(status.value for status in Status))
 PRIORITY_WORDS = tuple(priority.value for priority in Priority)
+SLA_WORDS = tuple(state.value for state in STATES)
 MAX_VALUES = 50
 
 IN_WORK = f"{Status.OPEN.value},{Status.PENDING.value}"
@@ -184,9 +186,10 @@ _form_classes: dict[frozenset[str], type[StrictForm]] = {}
 class TicketFilter(django_filters.FilterSet):
     """Live tickets of a workspace as the parameters ask for them, in the order they ask for.
 
-    `queryset` is by default all live tickets of `workspace`; `user` is whom `me` means. Both
-    `qs` and `exact_total` leave out parameters that are wrong: doors that must not do that call
-    `check` first. `also` names parameters that are no filters (by default those of the page).
+    `queryset` is by default all live tickets of `workspace`; `user` is whom `me` means, `now` what
+    deadlines are compared with. Both `qs` and `exact_total` leave out parameters that are wrong:
+    doors that must not do that call `check` first. `also` names parameters that are no filters (by
+    default those of the page).
     """
 
     status = _filter(
@@ -215,6 +218,13 @@ class TicketFilter(django_filters.FilterSet):
     )
     tag = _filter(CommaListField, "by_tag", "Any of these tags.", free=True)
     requester = _filter(TextField, "by_requester", "The e-mail address or the id of a customer.", max_length=254)
+    sla = _filter(
+        CommaListField,
+        "by_sla",
+        "How it stands with the service levels: any of on_track, at_risk, breached, paused, met. "
+        "A ticket that has missed any target is breached.",
+        words=SLA_WORDS,
+    )
     created_from = _filter(MomentField, "by_moment", "Created on this day (UTC) or at this time, or later.")
     created_to = _filter(MomentField, "by_moment", "Created on this day (UTC) or at this time, or earlier.", end=True)
     updated_from = _filter(MomentField, "by_moment", "Changed on this day (UTC) or at this time, or later.")
@@ -244,13 +254,14 @@ class TicketFilter(django_filters.FilterSet):
         *,
         workspace: Workspace,
         user: User,
+        now: dt.datetime,
         also: Collection[str] = NO_FILTERS,
     ) -> None:
         # In place of the parent's, which copies every filter for every request. Ours keep nothing:
         # their conditions are methods of this class.
         self.filters = self.base_filters
         self.is_bound, self.data, self.request, self.form_prefix = True, data or QueryDict(), None, None
-        self.workspace, self.user, self.also = workspace, user, frozenset(also)
+        self.workspace, self.user, self.now, self.also = workspace, user, now, frozenset(also)
         everything = Ticket.objects.for_workspace(workspace).live()
         self.queryset = everything if queryset is None else queryset
         # The kept totals count all live tickets; a narrower queryset has to be counted itself.
@@ -344,6 +355,27 @@ class TicketFilter(django_filters.FilterSet):
     def by_moment(self, tickets: "QuerySet[Ticket]", name: str, value: dt.datetime) -> "QuerySet[Ticket]":
         column, _, side = name.partition("_")
         return tickets.filter(**{f"{column}_at__{'gte' if side == 'from' else 'lt'}": value})
+
+    def by_sla(self, tickets: "QuerySet[Ticket]", name: str, value: Any) -> "QuerySet[Ticket]":
+        condition = Q()
+        for word in value:
+            condition |= self.sla_is(State(word))
+        return tickets.filter(condition)
+
+    def sla_is(self, state: State) -> Q:
+        """The condition of what `tickets.deadlines.state` tells of a ticket's deadlines at this moment."""
+        running, overdue, at_risk = (
+            Q(sla_state="running"),
+            Q(next_deadline_at__lt=self.now),
+            Q(next_risk_at__lte=self.now),
+        )
+        return {
+            State.BREACHED: Q(sla_state="breached") | (running & overdue),
+            State.AT_RISK: running & at_risk & ~overdue,
+            State.ON_TRACK: running & ~at_risk & ~overdue,
+            State.PAUSED: Q(sla_state="paused"),
+            State.MET: Q(sla_state="met"),
+        }[state]
 
     def by_search(self, tickets: "QuerySet[Ticket]", name: str, value: str) -> "QuerySet[Ticket]":
         return search.search(tickets, workspace_id=self.workspace.pk, text=value)

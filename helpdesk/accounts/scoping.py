@@ -3,15 +3,18 @@
 The API does the same from the token (`helpdesk.api.authentication`); both end in a `Membership`.
 """
 
+import datetime as dt
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from helpdesk.accounts.models import Membership, User, Workspace
@@ -57,6 +60,14 @@ def switch_workspace(request: HttpRequest, workspace_id: UUID) -> bool:
     return True
 
 
+def zone_of(user: User) -> dt.tzinfo:
+    """The person's timezone; UTC where what they say is none."""
+    try:
+        return ZoneInfo(user.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return dt.UTC
+
+
 class WorkspaceMiddleware:
     """Puts `request.membership` and `request.workspace` within reach; both are looked up when used."""
 
@@ -89,7 +100,9 @@ def member_required(
                 raise PermissionDenied("You are not a member of any workspace.")
             if not scoped.membership.may(permission):
                 raise PermissionDenied("Your role does not allow this.")
-            return view(scoped, *args, **kwargs)
+            # Times are written in the reader's timezone.
+            with timezone.override(zone_of(scoped.user)):
+                return view(scoped, *args, **kwargs)
 
         return guarded
 

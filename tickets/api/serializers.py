@@ -20,6 +20,8 @@ from django.urls import reverse
 from rest_framework import serializers
 
 from helpdesk.api.views import StrictSerializer
+from tickets import deadlines
+from tickets.deadlines import STATES, Deadline, Goal, State
 from tickets.lifecycle import Priority, Status
 from tickets.models import (
     CHANNELS,
@@ -230,6 +232,29 @@ class Upload(StrictSerializer):
 # --- Output, as the schema shows it -----------------------------------------------------------
 
 
+class PromiseOut(serializers.Serializer):
+    """How it stands with one promise of the service levels."""
+
+    state = serializers.ChoiceField(choices=[state.value for state in State])
+    target_seconds = serializers.IntegerField(help_text="Business time.")
+    due_at = serializers.DateTimeField(allow_null=True, help_text="Null while it is paused and was not due before.")
+    at_risk_at = serializers.DateTimeField(allow_null=True)
+    satisfied_at = serializers.DateTimeField(allow_null=True)
+
+
+class TicketSLA(serializers.Serializer):
+    """How it stands with the service levels; `GET /api/tickets/:id/sla` explains it."""
+
+    state = serializers.ChoiceField(
+        choices=[state.value for state in STATES], allow_null=True, help_text="The worst of them."
+    )
+    policy_id = serializers.UUIDField()
+    policy_name = serializers.CharField()
+    first_response = PromiseOut(allow_null=True)
+    next_response = PromiseOut(allow_null=True, help_text="The latest answer that the customer waited for.")
+    resolution = PromiseOut(allow_null=True)
+
+
 class TicketItem(serializers.Serializer):
     """A ticket in a list."""
 
@@ -243,6 +268,7 @@ class TicketItem(serializers.Serializer):
     assignee_id = serializers.UUIDField(allow_null=True)
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
+    sla = TicketSLA(allow_null=True, help_text="Null where nothing is promised.")
 
 
 class TrashedItem(TicketItem):
@@ -328,6 +354,7 @@ class ChangeOut(serializers.Serializer):
         return super().get_fields() | {
             "from": serializers.JSONField(allow_null=True),
             "to": serializers.JSONField(allow_null=True),
+            "key": serializers.CharField(required=False, help_text="Of the answer to a custom field: its key."),
         }
 
 
@@ -419,6 +446,7 @@ ITEM_FIELDS = (
     "assignee_id",
     "created_at",
     "updated_at",
+    "sla",
 )
 _DETAIL_FIELDS = (
     *ITEM_FIELDS,
@@ -481,6 +509,36 @@ def plain(row: Mapping[str, Any]) -> dict[str, Any]:
     return written
 
 
+def ticket_item(row: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
+    """A ticket in a list, as it stands at `now`."""
+    return plain(row) | {"sla": ticket_sla(row["sla"], now)}
+
+
+def ticket_sla(document: Mapping[str, Any] | None, now: dt.datetime) -> dict[str, Any] | None:
+    """What a ticket tells of its deadlines at `now`."""
+    if not document:
+        return None
+    told = deadlines.read(document)
+    state = deadlines.state(told, now)
+    by_goal = {one.goal: one for one in told}
+    return {
+        "state": state.value if state else None,
+        "policy_id": document["policy"]["id"],
+        "policy_name": document["policy"]["name"],
+        **{goal.value: _promise(by_goal[goal], now) if goal in by_goal else None for goal in Goal},
+    }
+
+
+def _promise(one: Deadline, now: dt.datetime) -> dict[str, Any]:
+    return {
+        "state": one.state(now).value,
+        "target_seconds": int(one.target.total_seconds()),
+        "due_at": iso(one.due_at) if one.due_at else None,
+        "at_risk_at": iso(one.at_risk_at) if one.at_risk_at else None,
+        "satisfied_at": iso(one.satisfied_at) if one.satisfied_at else None,
+    }
+
+
 def of(row: Any, fields: Iterable[str]) -> dict[str, Any]:
     """These fields of a model's instance, as JSON writes them."""
     return plain({name: getattr(row, name) for name in fields})
@@ -516,8 +574,12 @@ def _detail_query() -> tuple[str, tuple[Any, ...]]:
     return query
 
 
-def ticket_detail(workspace_id: UUID, ticket_id: UUID) -> dict[str, Any] | None:
-    """A live ticket of the workspace in full, in one query; None when there is none."""
+def ticket_detail(workspace_id: UUID, ticket_id: UUID, now: dt.datetime) -> tuple[dict[str, Any], str] | None:
+    """A live ticket of the workspace in full at `now`, and its ETag, in one query; None when there is none.
+
+    The ETag is the version, and how many deadlines have come since: what the ticket tells of its
+    service levels changes with the time, too.
+    """
     sql, stand_ins = _detail_query()
     ids = {_SOME_WORKSPACE: workspace_id, _SOME_TICKET: ticket_id}
     with connection.cursor() as cursor:
@@ -531,7 +593,10 @@ def ticket_detail(workspace_id: UUID, ticket_id: UUID) -> dict[str, Any] | None:
     found["tags"] = found.pop("tag_names")
     answers = json.loads(found["custom_fields"])  # a bare cursor of Django gives JSON as text
     found["custom_fields"] = {key: answers.get(key) for key in found.pop("field_keys")}
-    return plain(found)
+    document = json.loads(found["sla"]) if found["sla"] else None
+    found["sla"] = ticket_sla(document, now)
+    passed = deadlines.crossed(deadlines.read(document), now)
+    return plain(found), f"{found['version']}-{passed}" if passed else f"{found['version']}"
 
 
 def attachment(row: Attachment) -> dict[str, Any]:

@@ -19,8 +19,10 @@ from django.utils.safestring import SafeString, mark_safe
 
 from helpdesk.accounts.templatetags.icons import markup
 from helpdesk.accounts.templatetags.people import ago, initials
+from tickets.deadlines import Goal
 from tickets.events import Event
 from tickets.models import Activity, Attachment
+from tickets.templatetags.deadline_tags import GOALS, row_badges
 
 register = template.Library()
 
@@ -113,7 +115,8 @@ def queue_row(
         f'<li class="row" id="row-{row.id}"{here}{swap}><a class="subject" href="{address}">{escape(row.subject)}</a>'
         f'<span class="who"><span class="num">#{row.number}</span>'
         f"<span>{escape(row.requester_name or row.requester_email)}</span>{category}</span>"
-        f'<span class="end">{priority_mark(row.priority)}{status_badge(status)}{_assignee(row.assignee__name)}'
+        f'<span class="end">{row_badges(row.sla, now)}{priority_mark(row.priority)}{status_badge(status)}'
+        f"{_assignee(row.assignee__name)}"
         f"{_time(getattr(row, shows), now)}</span></li>"
     )
 
@@ -163,6 +166,8 @@ _EVENT_ICONS = {
     Event.LINKED: "link",
     Event.TRASHED: "trash-2",
     Event.RESTORED: "undo-2",
+    Event.SLA_AT_RISK: "clock-alert",
+    Event.SLA_BREACHED: "triangle-alert",
 }
 _LINK_WORDS = {
     "related": "linked {} as related",
@@ -236,6 +241,10 @@ def in_words(activity: Activity) -> SafeString:
     if event is Event.LINKED:
         sentence = _LINK_WORDS.get(str(data.get("kind")), "linked {}")
         return format_html(sentence, _ticket_link(data.get("other_id"), data.get("other_number")))
+    if event in (Event.SLA_AT_RISK, Event.SLA_BREACHED):
+        goal = GOALS[Goal(data["breach_type"])].lower()
+        sentence = "noticed that the {} is at risk" if event is Event.SLA_AT_RISK else "noticed that the {} is overdue"
+        return format_html(sentence, _bold(goal))
     if event is Event.UPDATED and changes:
         return format_html_join(", ", "{}", ((_change(change),) for change in changes))
     plain = {

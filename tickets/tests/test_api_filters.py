@@ -29,7 +29,7 @@ def maria(workspace: Workspace) -> Membership:
 
 
 def filtered(query: str, member: Membership, **kwargs: Any) -> TicketFilter:
-    return TicketFilter(QueryDict(query), workspace=member.workspace, user=member.user, **kwargs)
+    return TicketFilter(QueryDict(query), workspace=member.workspace, user=member.user, **({"now": NOW} | kwargs))
 
 
 def found(query: str, member: Membership) -> list[str]:

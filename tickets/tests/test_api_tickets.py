@@ -27,6 +27,7 @@ ITEM = {
     "status",
     "priority",
     "requester_email",
+    "sla",
     "requester_name",
     "assignee_id",
     "created_at",
@@ -91,6 +92,7 @@ class TestList:
                     "assignee_id": None,
                     "created_at": "2024-01-15T10:30:00Z",
                     "updated_at": "2024-01-15T10:30:00Z",
+                    "sla": None,  # beyond the printed example: how it stands with the service levels
                 }
             ],
             "pagination": {"page": 1, "limit": 20, "total": 1, "totalPages": 1},

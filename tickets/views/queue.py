@@ -37,6 +37,13 @@ SORTS = [
     ("deadline", "Deadline"),
 ]
 STATUSES = [("new", "New"), ("open", "Open"), ("pending", "Pending"), ("resolved", "Resolved"), ("closed", "Closed")]
+SLA_STATES = [
+    ("breached", "Breached"),
+    ("at_risk", "At risk"),
+    ("on_track", "On track"),
+    ("paused", "Paused"),
+    ("met", "Met"),
+]
 ANY = "any"  # the console's word for a status filter that asks for nothing
 # Filters whose value people type or pick, under "More filters"; the others have chips of their own.
 TYPED = {
@@ -48,13 +55,13 @@ TYPED = {
     "updated_from": "Changed from",
     "updated_to": "Changed until",
 }
-FILTERS = ("status", "priority", "assignee", "category", *TYPED, "search", "sort")
+FILTERS = ("status", "priority", "assignee", "category", "sla", *TYPED, "search", "sort")
 WORKERS = [role.value for role, permissions in PERMISSIONS.items() if Permission.WORK in permissions]
 
 # What a row shows; the description and the other long texts stay in the database.
 ROW = (
     "id", "number", "subject", "requester_name", "requester_email", "status", "is_new", "priority", "created_at",
-    "updated_at", "category__name", "category__color", "assignee__name",
+    "updated_at", "category__name", "category__color", "assignee__name", "sla",
 )  # fmt: skip
 
 
@@ -214,7 +221,7 @@ def queue_of(request: WorkspaceRequest, view: str, context: Mapping[str, Any]) -
     """The page of a view that the address asks for. Two queries, one when the total is known."""
     given = request.GET
     laid = asked(view, given)
-    found = TicketFilter(laid, workspace=request.workspace, user=request.user)
+    found = TicketFilter(laid, workspace=request.workspace, user=request.user, now=timezone.now())
     errors = {} if found.is_valid() else {name: list(map(str, texts)) for name, texts in found.errors.items()}
     is_plain = {name: value for name, value in laid.items() if name != "sort"} == VIEWS[view]
     rows = cast(QuerySet[Any], found.qs.values_list(*ROW, named=True))
@@ -267,6 +274,7 @@ def queue_context(request: WorkspaceRequest, view: str, context: Mapping[str, An
         "section": section,
         "status_choices": STATUSES,
         "priority_choices": PRIORITIES,
+        "sla_choices": SLA_STATES,
         "sort_choices": SORTS,
     }
 

@@ -17,6 +17,7 @@ from tickets.services import base
 
 PAGING = frozenset({"page", "limit"})
 _ETAG = re.compile(r'(W/)?"([^"]*)"')
+_OURS = re.compile(r"[0-9]{1,9}(-[0-9])?")  # the version, and how many deadlines have come since
 
 AGENTS = "agents"
 EVERYONE = "all members"
@@ -27,9 +28,12 @@ def versions_named(header: str, *, weak: bool) -> set[int] | None:
     """The versions that a list of ETags names; None for `*`. What we never gave names none."""
     if header.strip() == "*":
         return None
-    return {
-        int(tag) for is_weak, tag in _ETAG.findall(header) if re.fullmatch(r"\d{1,9}", tag) and (weak or not is_weak)
-    }
+    return {int(tag.partition("-")[0]) for tag in tags_named(header, weak=weak) if _OURS.fullmatch(tag)}
+
+
+def tags_named(header: str, *, weak: bool) -> set[str]:
+    """The ETags of a header; `weak` takes the weak ones too."""
+    return {tag for is_weak, tag in _ETAG.findall(header) if weak or not is_weak}
 
 
 class TicketView(ApiView):
@@ -75,10 +79,11 @@ class TicketView(ApiView):
 
     def detail(self, ticket_id: UUID, *, status: int = 200) -> Response:
         """A ticket in full, with its ETag."""
-        found = shapes.ticket_detail(self.workspace.pk, ticket_id)
+        found = shapes.ticket_detail(self.workspace.pk, ticket_id, self.now)
         if found is None:
             raise NotFound("There is no such ticket.", errors={"id": ["There is no such ticket."]})
-        return Response(found, status=status, headers={"ETag": f'"{found["version"]}"'})
+        detail, tag = found
+        return Response(detail, status=status, headers={"ETag": f'"{tag}"'})
 
     def only_parameters(self, *names: str) -> None:
         """Raises InvalidInput naming the query parameters that are not among `names`, page and limit."""

@@ -1,7 +1,7 @@
 """Tickets, and what can be done to them."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
@@ -16,7 +16,7 @@ from helpdesk.api.schema import PAGE_PARAMETERS, PaginationSerializer, envelope_
 from tickets.api import schema
 from tickets.api import serializers as shapes
 from tickets.api.schema import IF_NONE_MATCH, described
-from tickets.api.views.base import ADMINS, AGENTS, EVERYONE, PAGING, TicketView, find_comment, versions_named
+from tickets.api.views.base import ADMINS, AGENTS, EVERYONE, PAGING, TicketView, find_comment, tags_named
 from tickets.filters import TicketFilter, exact_total
 from tickets.models import Activity, Ticket, TicketLink
 from tickets.services import assignment, base, editing, merging, opening, status
@@ -36,12 +36,14 @@ class Tickets(TicketView):
         description="Live tickets, newest first unless `sort` says otherwise. Values of a list mean either.",
     )
     def get(self, request: Request) -> HttpResponseBase:
-        tickets = TicketFilter(request.query_params, workspace=self.workspace, user=self.membership.user, also=PAGING)
+        tickets = TicketFilter(
+            request.query_params, workspace=self.workspace, user=self.membership.user, now=self.now, also=PAGING
+        )
         tickets.check()
         return self.page(
             tickets.qs.values(*shapes.ITEM_FIELDS),
             plural="tickets",
-            to_json=lambda rows: [shapes.plain(row) for row in rows],
+            to_json=lambda rows: [shapes.ticket_item(row, self.now) for row in rows],
             total=lambda: exact_total(tickets),
         )
 
@@ -74,10 +76,9 @@ class OneTicket(TicketView):
     )
     def get(self, request: Request, ticket_id: UUID) -> HttpResponseBase:
         answer = self.detail(ticket_id)
-        if (header := request.headers.get("If-None-Match")) is not None:
-            known = versions_named(header, weak=True)
-            if known is None or cast(dict, answer.data)["version"] in known:
-                return Response(status=304, headers={"ETag": answer["ETag"]})
+        header = request.headers.get("If-None-Match", "")
+        if header.strip() == "*" or answer["ETag"].strip('"') in tags_named(header, weak=True):
+            return Response(status=304, headers={"ETag": answer["ETag"]})
         return answer
 
     @described(
@@ -378,7 +379,7 @@ class Trash(TicketView):
         return self.page(
             rows.values(*shapes.ITEM_FIELDS, "trashed_at"),
             plural="tickets",
-            to_json=lambda page: [shapes.plain(row) for row in page],
+            to_json=lambda page: [shapes.ticket_item(row, self.now) for row in page],
         )
 
 
