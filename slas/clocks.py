@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
+from typing import NamedTuple
 from uuid import UUID
 
 from slas.calendar import Calendar
@@ -28,7 +29,8 @@ from tickets.deadlines import Deadline, Goal, Run
 from tickets.lifecycle import Status
 
 TRASHED = "trashed"  # stands beside the statuses in a history
-_ACTIVE = (Status.OPEN.value, Status.PENDING.value)
+_OPEN = Status.OPEN.value
+_ACTIVE = (_OPEN, Status.PENDING.value)
 _FINISHED = (Status.RESOLVED.value, Status.CLOSED.value)
 _ZERO = dt.timedelta()
 
@@ -73,8 +75,7 @@ class Terms:
         return self.targets[priority].get(goal)
 
 
-@dataclass(frozen=True)
-class Wait:
+class Wait(NamedTuple):
     """One time span that a goal is about: from `start` to when it was satisfied, ended, or still open."""
 
     goal: Goal
@@ -88,8 +89,7 @@ class Wait:
         return self.satisfied_at or self.ended_at
 
 
-@dataclass(frozen=True)
-class Phase:
+class Phase(NamedTuple):
     """A span in which a clock runs or stands still; the last one has no end."""
 
     start: dt.datetime
@@ -140,18 +140,19 @@ def _resolution(history: History) -> Wait:
 
 def phases(history: History, goal: Goal, pending_pauses: frozenset[Goal]) -> list[Phase]:
     """When the ticket lets a clock of this goal run, from the creation on."""
-    found: list[Phase] = []
+    running = (_OPEN,) if goal in pending_pauses else _ACTIVE
     ends = [at for at, _ in history.statuses[1:]]
-    for (start, status), end in zip(history.statuses, [*ends, None], strict=True):
-        runs = status == Status.OPEN.value or (status == Status.PENDING.value and goal not in pending_pauses)
-        found.append(Phase(start, end, runs, status))
-    return found
+    return [
+        Phase(start, end, status in running, status)
+        for (start, status), end in zip(history.statuses, [*ends, None], strict=True)
+    ]
 
 
 def _clipped(all_phases: Sequence[Phase], wait: Wait) -> Iterator[Phase]:
+    over = wait.end
     for phase in all_phases:
         start = max(phase.start, wait.start)
-        end = phase.end if wait.end is None else min(phase.end or wait.end, wait.end)
+        end = phase.end if over is None else min(phase.end or over, over)
         if end is None or start < end:
             yield Phase(start, end, phase.runs, phase.status)
 
@@ -187,7 +188,7 @@ def read(history: History, terms: Terms, wait: Wait) -> Deadline | None:
             due_at = calendar.add_business_time(wait.satisfied_at, target - used)
     elif wait.ended_at is not None or (run is Run.PAUSED and history.statuses[-1][1] in _FINISHED):
         run = Run.STOPPED
-    return Deadline(wait.goal, run, wait.start, target, used, as_of, due_at, at_risk_at, wait.satisfied_at)
+    return Deadline(wait.goal, run, target, used, wait.start, as_of, due_at, at_risk_at, wait.satisfied_at)
 
 
 def derive(history: History, terms: Terms) -> list[Deadline]:

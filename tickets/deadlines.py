@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Goal(StrEnum):
@@ -44,8 +44,7 @@ class State(StrEnum):
 STATES = (State.ON_TRACK, State.AT_RISK, State.BREACHED, State.PAUSED, State.MET)
 
 
-@dataclass(frozen=True)
-class Deadline:
+class Deadline(NamedTuple):
     """One promise: all times are aware UTC, `target` and `used` are business time.
 
     `due_at` is None while it is paused or stopped and was not reached before, and where the
@@ -54,9 +53,9 @@ class Deadline:
 
     goal: Goal
     run: Run
-    started_at: dt.datetime
     target: dt.timedelta
     used: dt.timedelta  # at `as_of`
+    started_at: dt.datetime
     as_of: dt.datetime
     due_at: dt.datetime | None = None
     at_risk_at: dt.datetime | None = None
@@ -96,7 +95,7 @@ class Deadline:
 
 # --- On the ticket's row ----------------------------------------------------------------------
 
-# Goal → what is kept of it. Short names: a million tickets carry them.
+# The times of a deadline, in their order, under short names: a million tickets carry them.
 _TIMES = {"started_at": "from", "as_of": "as_of", "due_at": "due", "at_risk_at": "risk", "satisfied_at": "done"}
 
 
@@ -104,18 +103,13 @@ def write(deadlines: Sequence[Deadline], *, policy_id: str, policy_name: str) ->
     """The deadlines of a ticket as JSON keeps them on its row; None for none."""
     if not deadlines:
         return None
-    goals: dict[str, Any] = {}
+    goals = {}
     for one in deadlines:
-        kept: dict[str, Any] = {
-            "run": one.run.value,
-            "target": one.target.total_seconds(),
-            "used": one.used.total_seconds(),
-        }
-        for name, short in _TIMES.items():
-            at = getattr(one, name)
+        kept = {"run": str(one.run), "target": one.target.total_seconds(), "used": one.used.total_seconds()}
+        for short, at in zip(_TIMES.values(), one[-5:], strict=True):
             if at is not None:
                 kept[short] = at.isoformat()
-        goals[one.goal.value] = kept
+        goals[str(one.goal)] = kept
     return {"policy": {"id": policy_id, "name": policy_name}, "goals": goals}
 
 

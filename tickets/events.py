@@ -99,9 +99,18 @@ class Subscriptions:
                 tasks.append(task)
 
     def listen_bulk(self, handler: BulkHandler) -> None:
-        """Call `handler(workspace_id, ticket_ids, now)` after an import; see `tickets.timeline.loaded`."""
+        """Call `handler(workspace_id, ticket_ids, now)` after an import; see `loaded`."""
         if handler not in self.bulk:
             self.bulk.append(handler)
+
+    def loaded(self, *, workspace_id: UUID, ticket_ids: Sequence[UUID] | None, now: dt.datetime) -> None:
+        """Tickets came in bulk, past the *inside* subscribers: those who keep up with tickets catch up.
+
+        `ticket_ids` are the tickets that were written or changed; None stands for every ticket of
+        the workspace that a subscriber knows nothing about yet.
+        """
+        for handler in self.bulk:
+            handler(workspace_id, ticket_ids, now)
 
 
 subscriptions = Subscriptions()

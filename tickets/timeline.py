@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
-from uuid import UUID
 
 from tickets import dispatch
 from tickets.events import BRIEF, Actor, Event, InsideHandler, subscriptions
@@ -26,7 +25,7 @@ def together(*, inform: bool = True) -> Iterator[list[Activity]]:
     """Inside a transaction: write what is recorded in one statement, at the end of the block.
 
     The *inside* subscribers hear all of it then, at once; without `inform` they hear nothing, and
-    whoever opened the block calls `loaded` later. Gives the list of what waits to be written; who
+    whoever opened the block calls `subscriptions.loaded` later. Gives the list of what waits to be written; who
     takes a step back drops from it what the step recorded.
     """
     waiting: list[Activity] = []
@@ -38,16 +37,6 @@ def together(*, inform: bool = True) -> Iterator[list[Activity]]:
     Activity.unscoped.bulk_create(waiting)
     if inform:
         _tell(waiting)
-
-
-def loaded(*, workspace_id: UUID, ticket_ids: Sequence[UUID] | None, now: dt.datetime) -> None:
-    """Tickets came in bulk, past the *inside* subscribers: those who keep up with tickets catch up.
-
-    `ticket_ids` are the tickets that were written or changed; None stands for every ticket of the
-    workspace that a subscriber has nothing about yet. Not inside a transaction that must be short.
-    """
-    for handler in subscriptions.bulk:
-        handler(workspace_id, ticket_ids, now)
 
 
 def _tell(activities: Sequence[Activity]) -> None:

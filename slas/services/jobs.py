@@ -5,15 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import Q
 
+from helpdesk import crew
 from helpdesk.accounts.models import User, Workspace
 from helpdesk.errors import NotFound
 from slas.models import Job
 from slas.services import tracking
 from tickets import dispatch
-from tickets.models import Ticket
 
 TASK = "slas.tasks.run_job"
 LOST_AFTER = dt.timedelta(minutes=2)  # without a sign of life somebody else takes it up
@@ -82,15 +81,17 @@ def forget(*, now: dt.datetime) -> int:
 
 def derive(job: Job, *, clock: Any) -> None:
     """Reckon the clocks of every ticket in work anew, and count those that moved. `clock()` tells the time."""
-    total = Ticket.objects.for_workspace(job.workspace_id).active().count()
-    done = moved = 0
-    last: UUID | None = None
-    while True:
-        before = last
-        with transaction.atomic():
-            last, changed, seen = tracking.retrack(workspace_id=job.workspace_id, after=before, now=clock())
-        if last is None:
-            break
-        done, moved = done + seen, moved + changed
-        progress(job, done=min(done, total), total=total, now=clock())
-    finish(job, result={"tickets": done, "moved": moved}, now=clock())
+    tickets = tracking.in_work(job.workspace_id)
+    result = {"tickets": 0, "moved": 0}
+
+    def add(batch: list[UUID], moved: int) -> None:
+        result["tickets"] += len(batch)
+        result["moved"] += moved
+        progress(job, done=result["tickets"], total=len(tickets), now=clock())
+
+    crew.side_by_side(
+        tracking.batches(tickets),
+        lambda batch: tracking.retrack(workspace_id=job.workspace_id, ticket_ids=batch, now=clock()),
+        add,
+    )
+    finish(job, result=result, now=clock())

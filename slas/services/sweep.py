@@ -63,7 +63,7 @@ def _claimed(
     at_risk_at: dt.datetime | None, deadline_set_at: dt.datetime, warned_at: dt.datetime | None,
     quiet_until: dt.datetime | None, workspace_id: UUID, number: int,
 ) -> tuple[UUID, int, Kept]:  # fmt: skip
-    clock = Deadline(Goal(goal), Run.RUNNING, started_at, target, used, as_of, due_at, at_risk_at)
+    clock = Deadline(Goal(goal), Run.RUNNING, target, used, started_at, as_of, due_at, at_risk_at)
     row = Kept(pk, ticket_id, policy_id, terms_id, cycle, clock, deadline_set_at, warned_at, quiet_until=quiet_until)
     return workspace_id, number, row
 

@@ -259,8 +259,8 @@ class TestMany:
 
 @pytest.mark.django_db
 def test_reckoning_anew_records_what_was_due_and_changes_nothing_else(ticket: Ticket) -> None:
-    tracking.retrack(workspace_id=ticket.workspace_id, after=None, now=at(0, "12:00"))
-    tracking.retrack(workspace_id=ticket.workspace_id, after=None, now=at(0, "12:00"))
+    tracking.retrack(workspace_id=ticket.workspace_id, ticket_ids=[ticket.pk], now=at(0, "12:00"))
+    tracking.retrack(workspace_id=ticket.workspace_id, ticket_ids=[ticket.pk], now=at(0, "12:00"))
     assert [event[1] for event in sla_events(ticket)] in ([], ["first_response"])
     sweep.sweep_all(now=at(0, "12:00"))
     assert sla_events(ticket) == [("ticket.sla.breached", "first_response", at(0, "11:00"))]

@@ -13,8 +13,7 @@ from helpdesk.accounts.tests.factories import OrganizationFactory, WorkspaceFact
 from slas.models import Clock, SLAPolicy
 from slas.services import setup, sweep, tracking
 from slas.tests.factories import at, clock_of, make_policy, sla_events
-from tickets import timeline
-from tickets.events import SYSTEM
+from tickets.events import SYSTEM, subscriptions
 from tickets.models import Activity, Ticket
 from tickets.services import assignment, base, conversation, editing, merging, status
 from tickets.tests.factories import CategoryFactory, make_agent, make_reply, make_ticket
@@ -138,7 +137,7 @@ class TestAnswering:
         setup.save_policy(
             workspace=policy.workspace, policy=policy, changes={"first_response_hours": 8}, now=at(0, "12:00")
         )
-        tracking.retrack(workspace_id=ticket.workspace_id, after=None, now=at(0, "12:01"))
+        tracking.retrack(workspace_id=ticket.workspace_id, ticket_ids=[ticket.pk], now=at(0, "12:01"))
         ticket.refresh_from_db()
         assert clock_of(ticket, "first_response").due_at == at(0, "11:00")
         assert ticket.sla_state == "breached"
@@ -280,7 +279,7 @@ class TestPast:
         move(ticket, "pending", at(0, "12:00"))
         move(ticket, "open", at(0, "13:00"))
         make_policy(workspace)
-        timeline.loaded(workspace_id=workspace.pk, ticket_ids=None, now=at(9))
+        subscriptions.loaded(workspace_id=workspace.pk, ticket_ids=None, now=at(9))
         assert clock_of(ticket, "resolution").due_at == at(0, "18:00")
         assert clock_of(ticket, "first_response").satisfied_at == at(0, "10:00")
         sweep.sweep_all(now=at(9))

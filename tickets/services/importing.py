@@ -18,7 +18,7 @@ services at the row's own time, by the agent that the resource stands for. What 
 A row that the lifecycle refuses (Closed while not resolved, Wait while waiting already, …) changes
 nothing and is reported with its line and the reason. So is a row that cannot be read.
 
-**Who keeps up with tickets** (`timeline.loaded`) hears of the touched ones after every few hundred
+**Who keeps up with tickets** (`tickets.events.Subscriptions.loaded`) hears of the touched ones after every few hundred
 cases, and in the end, once, of the workspace as a whole: an import that was killed told nobody.
 
 **Again.** A case is one transaction: whole or absent. In a case that is there already, a row up to
@@ -29,10 +29,8 @@ a second run adds nothing, an interrupted one is completed, and a log that has g
 import csv
 import datetime as dt
 import re
-import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TextIO
 from uuid import UUID
@@ -40,11 +38,12 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import Max
 
+from helpdesk import crew
 from helpdesk.accounts.models import Contact, Membership, User, Workspace
 from helpdesk.accounts.roles import Permission, Role
 from helpdesk.errors import Conflict, DomainError, InvalidInput
 from tickets import timeline
-from tickets.events import Actor
+from tickets.events import Actor, subscriptions
 from tickets.lifecycle import Priority, Status
 from tickets.models import Activity, Ticket
 from tickets.services import assignment, base, conversation, editing, opening, status
@@ -75,7 +74,6 @@ INSERT, ASSESS, TAKE, WAIT, RESOLVE, CLOSE = (
 _MOVES = {WAIT: Status.PENDING.value, RESOLVE: Status.RESOLVED.value, CLOSE: Status.CLOSED.value}
 _KNOWN = _NOTES | {INSERT, ASSESS, TAKE} | set(_MOVES)
 _LOCK = 7_310_442  # any constant of our own: one import at a time
-CONNECTIONS = 2  # one writes while the other waits for the database; as many as small servers have cores
 BATCH = 500  # cases: as many numbers an import that breaks off may leave unused
 
 
@@ -261,9 +259,9 @@ def _import_cases(
         finally:
             # Also of a batch that broke off: what it committed stays, and the next run passes over it.
             if touched:
-                timeline.loaded(workspace_id=workspace.pk, ticket_ids=list(touched), now=now)
+                subscriptions.loaded(workspace_id=workspace.pk, ticket_ids=list(touched), now=now)
                 touched.clear()
-    timeline.loaded(workspace_id=workspace.pk, ticket_ids=None, now=now)
+    subscriptions.loaded(workspace_id=workspace.pk, ticket_ids=None, now=now)
 
 
 def _agents(workspace: Workspace, resources: Iterable[str], now: dt.datetime) -> Agents:
@@ -286,35 +284,13 @@ def _tell_cases(workspace: Workspace, cases: list[_Case], agents: Agents, done: 
     Inside a transaction they are told in it, one after the other; otherwise by two connections at a
     time. A case that fails (not a row that is refused) is the end: the others in hand are finished.
     """
-    if connection.in_atomic_block:
-        for case in cases:
-            done(case, *_tell_case(workspace, case, agents))
-        return
-    waiting, lock = deque(cases), threading.Lock()
-
-    def work() -> None:
-        try:
-            with connection.cursor() as cursor:  # of this thread, as every connection of Django's
-                # A crash may lose the last cases: running it again brings them, so nobody has to wait for the disk.
-                cursor.execute("SET synchronous_commit = off")
-            while True:
-                with lock:
-                    case = waiting.popleft() if waiting else None
-                if case is None:
-                    return
-                outcome = _tell_case(workspace, case, agents)
-                with lock:
-                    done(case, *outcome)
-        finally:
-            waiting.clear()  # where one fails, the other ends with the case in its hands
-            connection.close()
-
-    with ThreadPoolExecutor(CONNECTIONS) as crew:
-        try:
-            for one in [crew.submit(work) for _ in range(CONNECTIONS)]:
-                one.result()
-        finally:
-            waiting.clear()  # Ctrl-C reaches only this thread
+    crew.side_by_side(
+        cases,
+        lambda case: _tell_case(workspace, case, agents),
+        lambda case, outcome: done(case, *outcome),
+        # A crash may lose the last cases: running it again brings them, so nobody has to wait for the disk.
+        setting="SET synchronous_commit = off",
+    )
 
 
 def _tell_case(workspace: Workspace, case: _Case, agents: Agents) -> tuple[Ticket | None, list[Refusal]]:

@@ -21,7 +21,6 @@ from django.core.management import CommandError, call_command
 from helpdesk.accounts.models import Membership, Workspace
 from helpdesk.accounts.tests.factories import WorkspaceFactory
 from helpdesk.errors import Conflict, InvalidInput
-from tickets import timeline
 from tickets.events import Subscriptions
 from tickets.models import Activity, Assignment, Comment, Ticket
 from tickets.services import editing, importing, status
@@ -327,7 +326,7 @@ class TestWhoKeepsUpWithTickets:
                 (workspace_id, None if ticket_ids is None else list(ticket_ids), now)
             )
         )
-        monkeypatch.setattr(timeline, "subscriptions", registry)
+        monkeypatch.setattr(importing, "subscriptions", registry)
         return calls
 
     def test_hear_of_what_was_touched_and_nothing_of_what_was_known(self, heard, monkeypatch):

@@ -7,22 +7,17 @@ import sys
 import tempfile
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
 
-import environ
-import psycopg
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
-from psycopg import sql
 
 from helpdesk import embedded
 from helpdesk.accounts.models import Workspace
-from tickets.management import bench_run
+from tickets.management import bench_run, scratch
 from tickets.management.bench_run import Bench, BenchError, Client, Timing
 from tickets.management.commands.demo import refuse_in_the_open
 
@@ -53,49 +48,10 @@ class Command(BaseCommand):
         with tempfile.TemporaryDirectory(prefix="helpdesk-bench-") as folder:
             Path(folder).chmod(0o711)  # where root measures, PostgreSQL runs as nobody and must get in
             try:
-                with self._database_server(Path(folder)) as redis_url:
+                with scratch.servers(Path(folder)) as redis_url:
                     self._measure(sizes, options["requests"], redis_url, Path(folder), explain=options["explain"])
             except (BenchError, embedded.EmbeddedError) as problem:
                 raise CommandError(str(problem)) from None
-
-    # --- Databases of its own -----------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _database_server(self, folder: Path) -> Iterator[str]:
-        """The configured database server, or one that lives as long as this; gives the address of Valkey."""
-        given = os.environ.get("DATABASE_URL"), os.environ.get("REDIS_URL")
-        with embedded.running(folder, postgres=not given[0], valkey=not given[1]):
-            if not given[0]:
-                address = environ.Env.db_url_config(embedded.database_url(folder))
-                connection.settings_dict |= {"HOST": unquote(str(address["HOST"])), "USER": address["USER"]}
-            yield given[1] or embedded.redis_url(folder)
-
-    @contextlib.contextmanager
-    def _scratch_database(self, size: int) -> Iterator[str]:
-        """Make an empty database, used by this process for now, and drop it in the end; gives its address."""
-        name, before = f"bench_{os.getpid()}_{size}", connection.settings_dict["NAME"]
-        connection.close()
-        with self._maintenance() as maintenance:
-            maintenance.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        connection.settings_dict["NAME"] = name
-        try:
-            yield self._url(name)
-        finally:
-            connection.close()
-            connection.settings_dict["NAME"] = before
-            with self._maintenance() as maintenance:
-                maintenance.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-    def _maintenance(self) -> "psycopg.Connection[Any]":
-        known = connection.settings_dict
-        wanted = {"host": known["HOST"], "port": known["PORT"], "user": known["USER"], "password": known["PASSWORD"]}
-        return psycopg.connect(dbname="postgres", autocommit=True, **{k: v for k, v in wanted.items() if v})
-
-    def _url(self, name: str) -> str:
-        known = connection.settings_dict
-        password = f":{quote(known['PASSWORD'], safe='')}" if known["PASSWORD"] else ""
-        port = f":{known['PORT']}" if known["PORT"] else ""
-        return f"postgres://{quote(known['USER'], safe='')}{password}@{quote(known['HOST'], safe='')}{port}/{name}"
 
     # --- The measurement ----------------------------------------------------------------------
 
@@ -105,7 +61,7 @@ class Command(BaseCommand):
         with contextlib.ExitStack() as until_the_end:
             for size in sizes:
                 began = time.monotonic()
-                url = until_the_end.enter_context(self._scratch_database(size))
+                url = until_the_end.enter_context(scratch.database(str(size)))
                 environment = bench_run.environment_for(url, redis_url, folder)
                 self._fill(size, environment, first=not benches)
                 self.stdout.write(f"\n{size} tickets (made in {time.monotonic() - began:.0f} s)")
