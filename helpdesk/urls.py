@@ -13,6 +13,7 @@ urlpatterns = [
     path("", include("helpdesk.accounts.urls")),
     path("", include("tickets.urls")),
     path("", include("portal.urls")),
+    path("", include("slas.urls")),
     path("api/", include("helpdesk.api.urls")),
     path("api/", include("tickets.api.urls")),
 ]

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.apps import apps
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
@@ -36,15 +37,20 @@ from tickets.tests.factories import (
 
 pytestmark = pytest.mark.django_db
 
-CHANGEABLE = (
+# The app beside this one is known by name only (see the import contracts).
+BusinessHours, Policy, Job = (apps.get_model("slas", name) for name in ("BusinessHours", "SLAPolicy", "Job"))
+CHANGEABLE: tuple[Any, ...] = (
     Activity,
     Attachment,
+    BusinessHours,
     CannedResponse,
     Category,
     Comment,
     Field,
     Invitation,
+    Job,
     Membership,
+    Policy,
     Team,
     Ticket,
     View,
@@ -68,7 +74,7 @@ class Row:
     @property
     def is_api(self) -> bool:
         """Whether the address answers JSON to a bearer token."""
-        return self.name.startswith(("api:", "tickets_api:", "portal:public"))
+        return self.name.startswith(("api:", "tickets_api:", "slas:api-", "portal:public"))
 
     def __str__(self) -> str:
         return f"{self.method} {self.name}"
@@ -148,6 +154,22 @@ PAGES = [
     *rows("GET POST", "tickets:canned-response-new", "agent"),
     *rows("GET POST", "tickets:canned-response-edit", "admin", "canned"),
     *rows("POST", "tickets:canned-response-delete", "admin", "canned"),
+    # Service levels
+    *rows("GET", "slas:policies", "admin"),
+    *rows("GET POST", "slas:policy-new", "admin"),
+    *rows("GET POST", "slas:policy-edit", "admin", "sla_policy"),
+    *rows("POST", "slas:policy-move", "admin", "sla_policy", direction="up"),
+    *rows("POST", "slas:policy-delete", "admin", "sla_policy"),
+    *rows("POST", "slas:policy-what-if", "admin", "sla_policy"),
+    *rows("GET", "slas:business-hours", "admin"),
+    *rows("GET POST", "slas:hours-new", "admin"),
+    *rows("GET POST", "slas:hours-edit", "admin", "hours"),
+    *rows("POST", "slas:hours-preview", "admin"),
+    *rows("GET", "slas:hours-regions", "admin"),
+    *rows("POST", "slas:hours-delete", "admin", "hours"),
+    *rows("POST", "slas:hours-what-if", "admin", "hours"),
+    *rows("GET", "slas:job", "admin", "sla_job"),
+    *rows("GET", "slas:why", SIGNED_IN, "ticket"),
     # Portal
     *rows("GET POST", "portal:submit", ANYBODY, "slug"),
 ]
@@ -198,6 +220,19 @@ API = [
     *rows("PUT PATCH DELETE", "tickets_api:canned-response", "admin", "canned"),
     *rows("POST", "tickets_api:canned-response-use", SIGNED_IN, "canned"),
     *rows("GET", "tickets_api:tags", SIGNED_IN),
+    *rows("GET", "slas:api-policies", SIGNED_IN),
+    *rows("POST", "slas:api-policies", "admin", name="x", first_response_hours=1, resolution_hours=2),
+    *rows("GET", "slas:api-policy", SIGNED_IN, "sla_policy"),
+    *rows("PUT PATCH DELETE", "slas:api-policy", "admin", "sla_policy"),
+    *rows("POST", "slas:api-policy-what-if", "admin", "sla_policy", changes={}),
+    *rows("GET", "slas:api-hours-list", SIGNED_IN),
+    *rows("POST", "slas:api-hours-list", "admin", schedule={}),
+    *rows("GET", "slas:api-hours", SIGNED_IN, "hours"),
+    *rows("PUT PATCH DELETE", "slas:api-hours", "admin", "hours"),
+    *rows("POST", "slas:api-hours-what-if", "admin", "hours", changes={}),
+    *rows("GET", "slas:api-jobs", "admin"),
+    *rows("GET", "slas:api-job", "admin", "sla_job"),
+    *rows("GET", "slas:api-ticket-sla", SIGNED_IN, "ticket"),
     *rows("POST", "portal:public-tickets", ANYBODY),
 ]
 
@@ -238,6 +273,15 @@ class World:
             "category": CategoryFactory(workspace=self.workspace).pk,
             "canned": CannedResponseFactory(workspace=self.workspace).pk,
             "field": FieldFactory(workspace=self.workspace).pk,
+            "sla_policy": Policy.unscoped.create(
+                workspace=self.workspace,
+                name="p",
+                first_response_hours=1,
+                resolution_hours=2,
+                business_hours_only=False,
+            ).pk,
+            "hours": BusinessHours.unscoped.create(workspace=self.workspace, name="h").pk,
+            "sla_job": Job.unscoped.create(workspace=self.workspace, kind="derive").pk,
             "slug": self.workspace.slug,
         }
         self.belongs_to("agent")
