@@ -20,7 +20,7 @@ import datetime as dt
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -419,14 +419,22 @@ class _Engine:
         """The names of the country's holidays by ordinal, of these years and their neighbours."""
         if not self._country:
             return {}
-        import holidays  # slow to import, and many calendars need none
-
         years = range(max(first_year - 1, 1), min(last_year + 1, dt.MAXYEAR) + 1)
+        return {date.toordinal(): name for date, name in public_holidays(self._country, self._region, years).items()}
+
+
+def public_holidays(country: str, region: str, years: Iterable[int]) -> Mapping[dt.date, str]:
+    """The public holidays of these years by date; none for a country or a region that is not known."""
+    import holidays  # slow to import, and many calendars need none
+
+    try:
         # The language is named because the package otherwise asks the server's environment.
         found: Mapping[dt.date, str] = holidays.country_holidays(
-            self._country, subdiv=self._region or None, years=years, expand=False, language="en_US"
+            country, subdiv=region or None, years=years, expand=False, language="en_US"
         )
-        return {date.toordinal(): name for date, name in found.items()}
+    except NotImplementedError:
+        return {}
+    return found
 
 
 def _year(ticks: int) -> int:

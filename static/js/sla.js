@@ -42,7 +42,8 @@ function count(badge, now) {
     const drawn = icon(state);
     if (drawn) badge.querySelector(":scope > svg")?.replaceWith(drawn);
   }
-  const said = SAID[state](words(Date.parse(badge.dataset.due) - now));
+  let said = SAID[state](words(Date.parse(badge.dataset.due) - now));
+  if (state === "on_track" && "long" in badge.dataset) said = `On track, ${said}`;
   const left = badge.querySelector(".left");
   if (left.textContent !== said) left.textContent = said;
 }
