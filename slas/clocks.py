@@ -206,7 +206,7 @@ class Kind(StrEnum):
     CLOSED = "closed"  # outside business hours
     PAUSED = "paused"  # the ticket let the clock stand still
     AHEAD = "ahead"  # business time that is left
-    LATE = "late"  # business time after the deadline
+    LATE = "late"  # after the deadline, open or closed
 
 
 @dataclass(frozen=True)
@@ -271,14 +271,15 @@ def _standing(phase: Phase, end: dt.datetime) -> list[Piece]:
 def _running(
     calendar: Calendar, start: dt.datetime, end: dt.datetime, due_at: dt.datetime | None, now: dt.datetime
 ) -> Iterator[Piece]:
-    cuts = sorted({start, end, *(at for at in (due_at, now) if at is not None and start < at < end)})
+    until = end if due_at is None else max(start, min(end, due_at))
+    cuts = sorted({start, until, *([now] if start < now < until else [])})
     for a, b in pairwise(cuts):
         for span in calendar.explain(a, b):
             if not span.is_open:
                 yield Piece(span.start, span.end, Kind.CLOSED, span.reason)
-            elif due_at is not None and span.start >= due_at:
-                yield Piece(span.start, span.end, Kind.LATE, "After the deadline")
-            else:
-                kind = Kind.AHEAD if span.start >= now else Kind.COUNTED
-                reason = "Still to run" if kind is Kind.AHEAD else "Counted"
-                yield Piece(span.start, span.end, kind, reason, span.end - span.start)
+                continue
+            kind = Kind.AHEAD if span.start >= now else Kind.COUNTED
+            reason = "Still to run" if kind is Kind.AHEAD else "Counted"
+            yield Piece(span.start, span.end, kind, reason, span.end - span.start)
+    # What comes after the deadline is one span: what is open in it counts for nothing any more.
+    yield Piece(until, end, Kind.LATE, "After the deadline")

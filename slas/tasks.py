@@ -1,6 +1,7 @@
 """Background work of the service levels: thin doors to the services."""
 
 import logging
+from uuid import UUID
 
 from celery import shared_task
 from django.utils import timezone
@@ -20,7 +21,7 @@ def sweep_clocks() -> int:
 @shared_task
 def run_job(job_id: str) -> None:
     """Do a piece of work over many tickets, unless somebody does it already."""
-    job = jobs.take(job_id=job_id, now=timezone.now())
+    job = jobs.take(job_id=UUID(job_id), now=timezone.now())
     if job is None:
         return
     try:

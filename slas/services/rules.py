@@ -66,31 +66,41 @@ def document_of(policy: SLAPolicy, hours: BusinessHours | None) -> dict[str, Any
     }
 
 
-def hours_of(policy: SLAPolicy) -> BusinessHours | None:
-    """The business hours that a policy counts by: its own, else the workspace's default; None: round the clock."""
-    if not policy.business_hours_only:
-        return None
-    if policy.business_hours_id:
-        return policy.business_hours
-    found: BusinessHours | None = (
-        BusinessHours.objects.for_workspace(policy.workspace_id).live().filter(is_default=True).first()
-    )
+def default_hours(workspace_id: UUID) -> BusinessHours | None:
+    """The business hours of policies that name none."""
+    rows = BusinessHours.objects.for_workspace(workspace_id).live()
+    found: BusinessHours | None = rows.filter(is_default=True).first()
     return found
 
 
-def seal(policies: Sequence[SLAPolicy], *, now: dt.datetime) -> None:
-    """Give each policy the terms that it has now; the same terms as before are the same row."""
+def hours_of(policy: SLAPolicy, default: BusinessHours | None) -> BusinessHours | None:
+    """The business hours that a policy counts by: its own, else the workspace's default; None: round the clock."""
+    if not policy.business_hours_only:
+        return None
+    return policy.business_hours or default
+
+
+def seal(workspace_id: UUID, policies: Sequence[SLAPolicy], *, now: dt.datetime) -> None:
+    """Give each policy the terms that it has now; the same terms as before are the same row.
+
+    Two queries where nothing is new, two more where something is, however many policies there are.
+    """
+    default = default_hours(workspace_id)
+    rows = SLATerms.objects.for_workspace(workspace_id).filter(policy__in=policies)
+    known = {(row.policy_id, row.digest): row for row in rows.only("pk", "policy_id", "digest")}
+    made, changed = [], []
     for policy in policies:
-        document = document_of(policy, hours_of(policy))
+        document = document_of(policy, hours_of(policy, default))
         digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-        terms, _ = SLATerms.unscoped.get_or_create(
-            policy=policy,
-            digest=digest,
-            defaults={"workspace_id": policy.workspace_id, "document": document, "created_at": now},
-        )
+        terms = known.get((policy.pk, digest))
+        if terms is None:
+            terms = SLATerms(workspace_id=workspace_id, policy=policy, digest=digest, document=document, created_at=now)
+            made.append(terms)
         if policy.terms_id != terms.pk:
             policy.terms = terms
-            policy.save(update_fields=["terms"])
+            changed.append(policy)
+    SLATerms.unscoped.bulk_create(made)
+    SLAPolicy.unscoped.bulk_update(changed, ["terms"])
 
 
 @lru_cache(maxsize=256)

@@ -1,7 +1,8 @@
 """Policies and business hours: what a workspace promises, and when its clocks run."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 from uuid import UUID
@@ -62,13 +63,13 @@ def _missing(field: str, what: str) -> NoReturn:
     raise NotFound(f"There is no such {what}.", errors={field: [f"There is no such {what}."]})
 
 
-def _collect(errors: dict[str, list[str]], check: Callable[[], Any]) -> Any:
-    """What `check` gives; a refusal is added to `errors`, so that all are told at once."""
+@contextmanager
+def _collecting(errors: dict[str, list[str]]) -> Iterator[None]:
+    """A refusal in the block is added to `errors`, so that all are told at once."""
     try:
-        return check()
+        yield
     except InvalidInput as error:
-        errors |= error.errors
-        return None
+        errors.update(error.errors)
 
 
 def _refuse(errors: dict[str, list[str]]) -> None:
@@ -126,14 +127,18 @@ def save_hours(
     document = rules.calendar_document(hours) | {
         name: changes[name] for name in ("timezone", "schedule", "holidays", "country", "region") if name in changes
     }
-    read = _collect(errors, lambda: calendar_of(document))
+    was_default = becomes_default = hours.is_default
+    written: dict[str, Any] = {}
+    with _collecting(errors):
+        written = calendar.write(calendar_of(document))
     if "name" in changes:
-        hours.name = _collect(errors, lambda: base.text("name", changes["name"], longest=80, one_line=True)) or ""
-    becomes_default = _collect(errors, lambda: _flag("is_default", changes.get("is_default", hours.is_default)))
-    if hours.is_default and becomes_default is False:
+        with _collecting(errors):
+            hours.name = base.text("name", changes["name"], longest=80, one_line=True)
+    with _collecting(errors):
+        becomes_default = _flag("is_default", changes.get("is_default", was_default))
+    if was_default and not becomes_default:
         errors["is_default"] = ["There is always a default; make other business hours the default instead."]
     _refuse(errors)
-    written = calendar.write(read)
     # As they were sent: who reads them back finds their own list.
     place = {_date_of(entry): number for number, entry in enumerate(document["holidays"] or ())}
     written["holidays"].sort(key=lambda entry: place[_date_of(entry)])
@@ -179,7 +184,7 @@ def delete_hours(*, hours: BusinessHours, now: dt.datetime) -> None:
 def _seal_all(workspace: Workspace, *, now: dt.datetime, by: User | None) -> None:
     """Give every policy its terms as they are now, and have the clocks of tickets in work reckoned anew."""
     rows = SLAPolicy.objects.for_workspace(workspace).live().select_related("business_hours")
-    rules.seal(list(rows), now=now)
+    rules.seal(workspace.pk, list(rows), now=now)
     jobs.start(workspace=workspace, kind="derive", now=now, by=by)
 
 
@@ -227,22 +232,22 @@ def clean_policy(policy: SLAPolicy, changes: Mapping[str, Any]) -> SLAPolicy:
     """
     errors: dict[str, list[str]] = {}
     if "name" in changes:
-        policy.name = _collect(errors, lambda: base.text("name", changes["name"], longest=80, one_line=True)) or ""
+        with _collecting(errors):
+            policy.name = base.text("name", changes["name"], longest=80, one_line=True)
     for name in _TARGETS:
         if name in changes:
             value = changes[name]
-            if value is None and name == rules.hours_field(Goal.NEXT_RESPONSE):
-                policy.next_response_hours = None
-            else:
-                setattr(policy, name, _collect(errors, lambda n=name, v=value: hours_value(n, v)))
+            may_be_none = name == rules.hours_field(Goal.NEXT_RESPONSE)
+            with _collecting(errors):
+                setattr(policy, name, None if value is None and may_be_none else hours_value(name, value))
     if "priority_overrides" in changes:
         policy.priority_overrides = _overrides(changes["priority_overrides"], errors)
     if "business_hours_only" in changes:
-        policy.business_hours_only = _collect(
-            errors, lambda: _flag("business_hours_only", changes["business_hours_only"])
-        )
+        with _collecting(errors):
+            policy.business_hours_only = _flag("business_hours_only", changes["business_hours_only"])
     if "pending_pauses" in changes:
-        policy.pending_pauses = _collect(errors, lambda: _goals(changes["pending_pauses"])) or []
+        with _collecting(errors):
+            policy.pending_pauses = _goals(changes["pending_pauses"])
     if "at_risk_percent" in changes:
         percent = changes["at_risk_percent"]
         if isinstance(percent, bool) or not isinstance(percent, int) or not 1 <= percent <= 99:
@@ -257,7 +262,7 @@ def clean_policy(policy: SLAPolicy, changes: Mapping[str, Any]) -> SLAPolicy:
         policy.business_hours = (
             find_hours(policy.workspace_id, hours_id, "business_hours_id") if hours_id is not None else None
         )
-    if policy.business_hours_only and rules.hours_of(policy) is None:
+    if policy.business_hours_only and rules.hours_of(policy, rules.default_hours(policy.workspace_id)) is None:
         raise InvalidInput.of("business_hours_only", "There are no business hours yet; make them first.")
     return policy
 
@@ -284,8 +289,8 @@ def _overrides(value: Any, errors: dict[str, list[str]]) -> dict[str, dict[str, 
                 if name not in _TARGETS:
                     errors[f"{at}.{name}"] = ["There is no such target."]
                 elif hours is not None:
-                    checked = _collect(errors, lambda n=name, h=hours, a=at: hours_value(f"{a}.{n}", h))
-                    if checked is not None:
+                    with _collecting(errors):
+                        checked = hours_value(f"{at}.{name}", hours)
                         cleaned.setdefault(priority, {})[name] = plain_hours(checked)
     # In the order in which people read them.
     return {p.value: cleaned[p.value] for p in Priority if p.value in cleaned}
@@ -308,9 +313,9 @@ def _conditions(workspace_id: UUID, value: Any, errors: dict[str, list[str]]) ->
                 cleaned[name] = attributes
         elif name in ("category_ids", "organization_ids"):
             model: Any = Category if name == "category_ids" else Organization
-            ids = _collect(errors, lambda g=given, a=at, m=model: _ids(workspace_id, m, g, a))
-            if ids:
-                cleaned[name] = ids
+            with _collecting(errors):
+                if ids := _ids(workspace_id, model, given, at):
+                    cleaned[name] = ids
         else:
             errors[at] = ["There is no such condition."]
     return cleaned
@@ -340,17 +345,14 @@ def _attributes(value: Any, errors: dict[str, list[str]]) -> dict[str, list[str]
         if not isinstance(values, list | tuple) or not 1 <= len(values) <= 50:
             errors[at] = ["This must be a list of 1 to 50 values."]
             continue
-        label = _collect(errors, lambda n=name: base.text(field, n, longest=80, one_line=True))
-        texts = [
-            _collect(
-                errors,
-                lambda v=v, a=at: base.text(a, "yes" if v is True else "no" if v is False else str(v), longest=200),
-            )
-            for v in values
-        ]
-        if label and all(texts):
-            cleaned[label] = texts
+        with _collecting(errors):
+            label = base.text(field, name, longest=80, one_line=True)
+            cleaned[label] = [base.text(at, _as_text(value), longest=200) for value in values]
     return cleaned
+
+
+def _as_text(value: Any) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 @transaction.atomic
@@ -384,13 +386,16 @@ def save_policy(
     else:
         policy = find_policy(workspace.pk, policy.pk)
     errors: dict[str, list[str]] = {}
-    becomes_default = _collect(errors, lambda: _flag("is_default", changes.get("is_default", policy.is_default)))
-    if policy.is_default and becomes_default is False:
+    was_default = becomes_default = policy.is_default
+    with _collecting(errors):
+        becomes_default = _flag("is_default", changes.get("is_default", was_default))
+    if was_default and not becomes_default:
         errors["is_default"] = ["There is always a default; make another policy the default instead."]
     place = changes.get("position", policy.position)
     if isinstance(place, bool) or not isinstance(place, int) or not 1 <= place <= 1000:
         errors["position"] = ["This must be a whole number from 1."]
-    _collect(errors, lambda: clean_policy(policy, changes))
+    with _collecting(errors):
+        clean_policy(policy, changes)
     if becomes_default and policy.conditions:
         errors["conditions"] = ["The default takes every ticket that is left: it has no conditions."]
     _refuse(errors)
@@ -419,10 +424,12 @@ def _place(policy: SLAPolicy, others: list[SLAPolicy], place: int) -> None:
     else:
         order.insert(min(place, len(order) + 1) - 1, policy)
         order += [other for other in others if other.is_default]
+    moved = []
     for number, one in enumerate(order, start=1):
         if one.position != number:
             one.position = number
-            one.save(update_fields=["position"])
+            moved.append(one)
+    SLAPolicy.unscoped.bulk_update(moved, ["position"])
 
 
 @transaction.atomic

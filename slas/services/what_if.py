@@ -86,12 +86,13 @@ def drafted_rules(workspace: Workspace, draft: Draft) -> Rules:
             for other in policies:
                 other.is_default = other.pk == policy.pk
             policies.sort(key=lambda other: other.is_default)  # the default is asked last
-    parents = rules.parents_of(workspace.pk)
-    return Rules([_rule(policy, hours, parents) for policy in policies])
+    parents, default = rules.parents_of(workspace.pk), rules.default_hours(workspace.pk)
+    return Rules([_rule(policy, rules.hours_of(policy, default), hours, parents) for policy in policies])
 
 
-def _rule(policy: SLAPolicy, draft: BusinessHours | None, parents: Mapping[UUID, UUID | None]) -> Rule:
-    hours = rules.hours_of(policy)
+def _rule(
+    policy: SLAPolicy, hours: BusinessHours | None, draft: BusinessHours | None, parents: Mapping[UUID, UUID | None]
+) -> Rule:
     if draft is not None and hours is not None and hours.pk == draft.pk:
         hours = draft
     terms = rules.terms_of(policy.pk, rules.document_of(policy, hours))

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def workspace() -> Workspace:
-    made: Workspace = WorkspaceFactory()
+    made: Any = WorkspaceFactory()
     make_policy(made, business_hours_only=False)
     return made
 

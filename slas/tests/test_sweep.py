@@ -26,7 +26,7 @@ from tickets.tests.factories import make_ticket
 
 @pytest.fixture
 def workspace() -> Workspace:
-    made: Workspace = WorkspaceFactory()
+    made: Any = WorkspaceFactory()
     make_policy(made)
     return made
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def workspace() -> Workspace:
-    made: Workspace = WorkspaceFactory()
+    made: Any = WorkspaceFactory()
     return made
 
 
@@ -307,7 +307,7 @@ def test_following_a_change_costs_the_same_whatever_the_ticket_has_been_through(
 
 def test_a_policy_may_ask_for_the_organisation_and_for_attributes_of_the_customer(workspace: Workspace) -> None:
     make_policy(workspace)
-    acme = OrganizationFactory(workspace=workspace, attributes={"plan": "Enterprise", "vip": True})
+    acme: Any = OrganizationFactory(workspace=workspace, attributes={"plan": "Enterprise", "vip": True})
     asked = {"attributes": {"plan": ["enterprise", "pro"], "vip": ["yes"]}}
     vip = make_policy(workspace, name="VIP", is_default=False, conditions=asked)
     contact = base.find_contact(workspace.pk, "jane@acme.example")

@@ -230,7 +230,7 @@ class Stage:
             age = dt.timedelta(minutes=4 + i * self.random.uniform(28, 62) * 10 / new)
             made.append(self._plan(self._story(), self.now - age, "new"))
         for _ in range(active):
-            days = min(45.0, 0.4 + self.random.expovariate(1 / 6))
+            days = min(9.0, 0.05 + self.random.expovariate(1 / 1.1))  # most keep their promises
             made.append(self._plan(self._story(), self._daytime(self.now - dt.timedelta(days=days)), "active"))
         while len(made) < count - 2 * special:
             days = 2 + (DAYS - 2) * self.random.random() ** 1.25

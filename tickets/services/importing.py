@@ -74,6 +74,7 @@ INSERT, ASSESS, TAKE, WAIT, RESOLVE, CLOSE = (
 _MOVES = {WAIT: Status.PENDING.value, RESOLVE: Status.RESOLVED.value, CLOSE: Status.CLOSED.value}
 _KNOWN = _NOTES | {INSERT, ASSESS, TAKE} | set(_MOVES)
 _LOCK = 7_310_442  # any constant of our own: one import at a time
+EARLIEST = 1970  # a year; no help desk kept a log before
 BATCH = 500  # cases: as many numbers an import that breaks off may leave unused
 
 
@@ -164,6 +165,8 @@ def _read_row(line: int, record: dict[str, str]) -> Row | Refusal:
         return refuse("The time cannot be read.")
     if at.tzinfo is None:
         return refuse("The time says no zone.")
+    if at.year < EARLIEST:
+        return refuse(f"The time is before {EARLIEST}.")
     return Row(line, record["case"], record["activity"], record["resource"], at.astimezone(dt.UTC))
 
 

@@ -115,9 +115,13 @@ def badge(one: Deadline, now: dt.datetime, *, names_goal: bool = False) -> SafeS
     if names_goal:
         said = f'<span class="visually-hidden">{GOALS[one.goal]}: {WORDS[state]}, </span>'
         goal = f'<span class="goal">{markup(_GOAL_ICONS[one.goal], 12, _DECORATION)}</span>{said}'
-    icon, words = markup(_ICONS[state], 12, _DECORATION), escape(_short(one, state, now))
+    icon, words = markup(_ICONS[state], 12, _DECORATION), str(escape(_short(one, state, now)))
+    more = _live(one)
+    if not names_goal:
+        more += " data-long"
+        words = f"{WORDS[state]}, {words}" if state is State.ON_TRACK else words
     return mark_safe(  # noqa: S308  our own words
-        f'<span class="promise" data-state="{state.value}"{tone}{_live(one)} title="{escape(_title(one, state))}">'
+        f'<span class="promise" data-state="{state.value}"{tone}{more} title="{escape(_title(one, state))}">'
         f'{goal}{icon}<span class="left">{words}</span></span>'
     )
 

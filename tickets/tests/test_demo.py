@@ -206,6 +206,7 @@ class TestInBulk:
         found = search.search(live(bulk), workspace_id=bulk.pk, text=demo_bulk.COMMON_WORD).count()
         assert 0.14 < found / self.COUNT < 0.26
         assert search.search(live(bulk), workspace_id=bulk.pk, text=demo_bulk.RARE_WORD).count() == 5
+        assert search.search(live(bulk), workspace_id=bulk.pk, text="nvoic").exists()  # a fragment of subjects
         assert SearchDocument.objects.for_workspace(bulk).count() == Ticket.objects.for_workspace(bulk).count()
 
     def test_what_belongs_to_a_ticket_is_there(self, bulk):

@@ -48,7 +48,7 @@ class Command(BaseCommand):
             Path(folder).chmod(0o711)  # where root measures, PostgreSQL runs as nobody and must get in
             try:
                 with scratch.servers(Path(folder)) as redis_url, scratch.database("slas"):
-                    celery_app.conf.broker_url = embedded.broker_url(redis_url)
+                    celery_app.conf.update(broker_url=embedded.broker_url(redis_url))
                     good &= self._measure(options["tickets"], options["clocks"])
             except embedded.EmbeddedError as problem:
                 raise CommandError(str(problem)) from None
