@@ -13,6 +13,7 @@ from helpdesk.accounts.admin_site import ReadOnlyAdmin, WorkspaceAdmin, Workspac
 from helpdesk.errors import DomainError
 from slas.models import GOALS, BusinessHours, Clock, Job, SLAPolicy, SLATerms
 from slas.services import setup
+from tickets.admin import OfTicket
 
 
 class _ServiceForm(WorkspaceForm):
@@ -164,21 +165,12 @@ class BusinessHoursAdmin(_SetUpAdmin):
 
 
 @admin.register(Clock)
-class ClockAdmin(ReadOnlyAdmin):
+class ClockAdmin(OfTicket):
     """The clocks of tickets, as they are reckoned from what happened."""
 
-    big = True
     list_display = ("ticket", "goal", "cycle", "run", "policy", "due_at", "satisfied_at", "breached_at")
     list_filter = ("goal", "run", ("breached_at", admin.EmptyFieldListFilter))
     list_select_related = ("ticket", "policy")
-    search_fields = ("ticket__subject",)
-    search_help_text = "A ticket's number, or words of its subject"
-
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        digits = search_term.strip().removeprefix("#")
-        if digits.isascii() and digits.isdigit() and len(digits) < 19:
-            return queryset.filter(ticket__number=int(digits)), False
-        return super().get_search_results(request, queryset, search_term)
 
 
 @admin.register(SLATerms)

@@ -17,7 +17,7 @@ resolved was merged: its clocks stop. Resolving ends the wait for an answer.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
@@ -138,9 +138,9 @@ def _resolution(history: History) -> Wait:
     return Wait(Goal.RESOLUTION, history.created_at, satisfied_at, ended_at)
 
 
-def phases(history: History, goal: Goal, pending_pauses: frozenset[Goal]) -> list[Phase]:
-    """When the ticket lets a clock of this goal run, from the creation on."""
-    running = (_OPEN,) if goal in pending_pauses else _ACTIVE
+def phases(history: History, *, pending_pauses: bool) -> list[Phase]:
+    """When the ticket lets a clock run, from the creation on; `pending_pauses` says whether pending does not."""
+    running = (_OPEN,) if pending_pauses else _ACTIVE
     ends = [at for at, _ in history.statuses[1:]]
     return [
         Phase(start, end, status in running, status)
@@ -157,8 +157,8 @@ def _clipped(all_phases: Sequence[Phase], wait: Wait) -> Iterator[Phase]:
             yield Phase(start, end, phase.runs, phase.status)
 
 
-def read(history: History, terms: Terms, wait: Wait) -> Deadline | None:
-    """The clock of a wait; None where the policy promises nothing for its goal.
+def read(history: History, terms: Terms, wait: Wait, when: Sequence[Phase]) -> Deadline | None:
+    """The clock of a wait, that runs as the phases `when` say; None where the policy promises nothing for its goal.
 
     A satisfied one is judged by the priority that the ticket had then, a running one by today's.
     """
@@ -166,26 +166,27 @@ def read(history: History, terms: Terms, wait: Wait) -> Deadline | None:
     if target is None:
         return None
     calendar, risk_after = terms.calendar, target * terms.at_risk_percent / 100
+    add, between = calendar.add_business_time, calendar.business_time_between
     used, as_of, run = _ZERO, wait.start, Run.RUNNING
     due_at: dt.datetime | None = None
     at_risk_at: dt.datetime | None = None
-    for phase in _clipped(phases(history, wait.goal, terms.pending_pauses), wait):
+    for phase in _clipped(when, wait):
         if not phase.runs:
             run = Run.PAUSED
             continue
         run = Run.RUNNING
-        spent = None if phase.end is None else calendar.business_time_between(phase.start, phase.end)
+        spent = None if phase.end is None else between(phase.start, phase.end)
         if at_risk_at is None and (spent is None or used + spent >= risk_after):
-            at_risk_at = calendar.add_business_time(phase.start, risk_after - used)
+            at_risk_at = add(phase.start, risk_after - used)
         if due_at is None and (spent is None or used + spent >= target):
-            due_at = calendar.add_business_time(phase.start, target - used)
+            due_at = add(phase.start, target - used)
         as_of = phase.start
         if spent is not None and phase.end is not None:
             used, as_of = used + spent, phase.end
     if wait.satisfied_at is not None:
         run = Run.SATISFIED
         if due_at is None:
-            due_at = calendar.add_business_time(wait.satisfied_at, target - used)
+            due_at = add(wait.satisfied_at, target - used)
     elif wait.ended_at is not None or (run is Run.PAUSED and history.statuses[-1][1] in _FINISHED):
         run = Run.STOPPED
     return Deadline(wait.goal, run, target, used, wait.start, as_of, due_at, at_risk_at, wait.satisfied_at)
@@ -193,7 +194,21 @@ def read(history: History, terms: Terms, wait: Wait) -> Deadline | None:
 
 def derive(history: History, terms: Terms) -> list[Deadline]:
     """All clocks of a ticket: first response, every next response in order, resolution."""
-    return [clock for wait in waits(history) if (clock := read(history, terms, wait)) is not None]
+    one = reader(history, terms)
+    return [clock for wait in waits(history) if (clock := one(wait)) is not None]
+
+
+def reader(history: History, terms: Terms) -> Callable[[Wait], Deadline | None]:
+    """A function that reads the clocks of this history's waits under these terms."""
+    when: dict[bool, list[Phase]] = {}
+
+    def one(wait: Wait) -> Deadline | None:
+        pauses = wait.goal in terms.pending_pauses
+        if pauses not in when:
+            when[pauses] = phases(history, pending_pauses=pauses)
+        return read(history, terms, wait, when[pauses])
+
+    return one
 
 
 # --- Why this deadline ------------------------------------------------------------------------
@@ -238,7 +253,7 @@ def explain(history: History, terms: Terms, clock: Deadline, now: dt.datetime) -
     pieces: list[Piece] = []
     open_end = wait.end is None
     last_end = wait.start
-    for phase in _clipped(phases(history, clock.goal, terms.pending_pauses), wait):
+    for phase in _clipped(phases(history, pending_pauses=clock.goal in terms.pending_pauses), wait):
         end = phase.end or (horizon if phase.runs else max(now, phase.start))
         pieces += _running(terms.calendar, phase.start, end, clock.due_at, now) if phase.runs else _standing(phase, end)
         last_end = end

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from helpdesk.accounts.admin_site import ReadOnlyAdmin, ScopedRelatedFilter, WorkspaceAdmin
 from helpdesk.errors import DomainError
+from tickets import search
 from tickets.events import Actor, ActorKind
 from tickets.forms import LinesField
 from tickets.models import (
@@ -51,7 +52,7 @@ def _number(term: str) -> int | None:
 
 
 class OfTicket(ReadOnlyAdmin):
-    """Rows that hang on a ticket: found by its number or by words of its subject."""
+    """Rows that hang on a ticket: found by its number or by words of its subject. Other apps' rows, too."""
 
     big = True
     ticket_field = "ticket"
@@ -64,7 +65,9 @@ class OfTicket(ReadOnlyAdmin):
         number = _number(search_term)
         if number is not None:
             return queryset.filter(**{f"{self.ticket_field}__number": number}), False
-        return super().get_search_results(request, queryset, search_term)
+        if not search_term.strip():
+            return queryset, False
+        return queryset.filter(**{f"{self.ticket_field}__in": search.having_subject(search_term)}), False
 
 
 # --- Tickets ----------------------------------------------------------------------------------
@@ -191,7 +194,9 @@ class TicketAdmin(WorkspaceAdmin):
         if "@" in search_term:
             # By way of the contact, which has an index on the address.
             return queryset.filter(requester__email=search_term.strip().lower()), False
-        return super().get_search_results(request, queryset, search_term)
+        if not search_term.strip():
+            return queryset, False
+        return queryset.filter(pk__in=search.having_subject(search_term)), False
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         changes = {name: form.cleaned_data[name] for name in form.changed_data if name in self.changeable}

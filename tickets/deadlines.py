@@ -100,16 +100,15 @@ _TIMES = {"started_at": "from", "as_of": "as_of", "due_at": "due", "at_risk_at":
 
 
 def write(deadlines: Sequence[Deadline], *, policy_id: str, policy_name: str) -> dict[str, Any] | None:
-    """The deadlines of a ticket as JSON keeps them on its row; None for none."""
+    """The deadlines of a ticket as its row keeps them, None for none; times become text with the JSON that it is."""
     if not deadlines:
         return None
-    goals = {}
+    goals: dict[str, Any] = {}
     for one in deadlines:
-        kept = {"run": str(one.run), "target": one.target.total_seconds(), "used": one.used.total_seconds()}
-        for short, at in zip(_TIMES.values(), one[-5:], strict=True):
-            if at is not None:
-                kept[short] = at.isoformat()
-        goals[str(one.goal)] = kept
+        kept = {"run": one.run.value, "target": one.target.total_seconds(), "used": one.used.total_seconds()}
+        goals[one.goal.value] = kept | {
+            short: at for short, at in zip(_TIMES.values(), one[-5:], strict=True) if at is not None
+        }
     return {"policy": {"id": policy_id, "name": policy_name}, "goals": goals}
 
 

@@ -5,7 +5,6 @@ write what differs from what is stored. What was satisfied stays as it was judge
 """
 
 import datetime as dt
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -13,6 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import orjson
 from django.db import connection, transaction
 
 from helpdesk.accounts.models import new_id
@@ -27,7 +27,7 @@ from tickets.lifecycle import Priority, Status
 from tickets.models import Activity, Ticket
 from tickets.services import deadlines
 
-BATCH = 500  # tickets that are locked at a time when very many are reckoned
+BATCH = 1000  # tickets that are locked at a time, for a fifth of a second, when very many are reckoned
 
 # --- What happened ----------------------------------------------------------------------------
 
@@ -37,9 +37,9 @@ _PAST = """
 SELECT t.id, t.number, t.created_at::text, t.updated_at::text, t.status, t.priority, t.first_response_at::text,
        t.trashed_at::text,
        t.category_id, c.organization_id, c.attributes, o.attributes,
-       (SELECT json_agg(json_build_array(a.occurred_at, a.event, a.changes) ORDER BY a.occurred_at, a.id)
+       (SELECT json_agg(json_build_array(a.occurred_at, a.event, a.changes) ORDER BY a.occurred_at, a.id)::text
         FROM ticket_activities a WHERE a.ticket_id = t.id AND a.event = ANY(%(moves)s)),
-       (SELECT json_agg(json_build_array(m.created_at, m.author_type = 'customer') ORDER BY m.created_at, m.id)
+       (SELECT json_agg(json_build_array(m.created_at, m.author_type = 'customer') ORDER BY m.created_at, m.id)::text
         FROM ticket_comments m WHERE m.ticket_id = t.id AND NOT m.is_internal AND NOT m.is_automatic
         AND m.created_at > t.first_response_at)
 FROM tickets t
@@ -148,9 +148,8 @@ def _before_trash(statuses: Sequence[tuple[dt.datetime, str]]) -> str:
 
 
 def _json(value: Any) -> Any:
-    if value == "{}":
-        return None
-    return json.loads(value) if isinstance(value, str) else value  # a bare cursor of Django gives JSON as text
+    # A bare cursor of Django gives JSON as text; most customers have no attributes.
+    return None if value is None or value == "{}" else orjson.loads(value)
 
 
 # --- What is stored ---------------------------------------------------------------------------
@@ -232,38 +231,39 @@ def _write(workspace_id: UUID, rows: Sequence[Kept]) -> None:
     if not rows:
         return
 
-    def iso(at: dt.datetime | None) -> str | None:
-        return at.isoformat() if at else None
-
-    def interval(span: dt.timedelta) -> str:
-        return f"{span // dt.timedelta(microseconds=1)} microseconds"
-
     document = [
         {
-            "id": str(row.id),
-            "ticket_id": str(row.ticket_id),
-            "policy_id": str(row.policy_id),
-            "terms_id": str(row.terms_id),
+            "id": row.id,
+            "ticket_id": row.ticket_id,
+            "policy_id": row.policy_id,
+            "terms_id": row.terms_id,
             "goal": row.clock.goal.value,
             "cycle": row.cycle,
             "run": row.clock.run.value,
-            "target": interval(row.clock.target),
-            "used": interval(row.clock.used),
-            "started_at": iso(row.clock.started_at),
-            "as_of": iso(row.clock.as_of),
-            "due_at": iso(row.clock.due_at),
-            "at_risk_at": iso(row.clock.at_risk_at),
-            "satisfied_at": iso(row.clock.satisfied_at),
-            "deadline_set_at": iso(row.deadline_set_at),
-            "warned_at": iso(row.warned_at),
-            "breached_at": iso(row.breached_at),
-            "sweep_at": iso(row.sweep_at),
-            "quiet_until": iso(row.quiet_until),
+            "target": _interval(row.clock.target),
+            "used": _interval(row.clock.used),
+            "started_at": row.clock.started_at,
+            "as_of": row.clock.as_of,
+            "due_at": row.clock.due_at,
+            "at_risk_at": row.clock.at_risk_at,
+            "satisfied_at": row.clock.satisfied_at,
+            "deadline_set_at": row.deadline_set_at,
+            "warned_at": row.warned_at,
+            "breached_at": row.breached_at,
+            "sweep_at": row.sweep_at,
+            "quiet_until": row.quiet_until,
         }
         for row in rows
     ]
     with connection.cursor() as cursor:
-        cursor.execute(_WRITE, [workspace_id, json.dumps(document)])
+        cursor.execute(_WRITE, [workspace_id, orjson.dumps(document).decode()])
+
+
+def _interval(span: dt.timedelta) -> str:
+    return f"{span // _MICROSECOND} microseconds"
+
+
+_MICROSECOND = dt.timedelta(microseconds=1)
 
 
 # --- Reckoning --------------------------------------------------------------------------------
@@ -308,46 +308,52 @@ def _judged(row: Kept) -> Kept:
 
 
 def _reckon(past: Past, rows: Sequence[Kept], rule: Rule | None, change: _Change) -> _Outcome:
-    """All clocks of a ticket anew, each beside the one that is stored."""
-    fresh = clocks.derive(past.history, rule.terms) if rule else []
+    """All clocks of a ticket anew, each beside the one that is stored; what was judged stays as it was judged."""
     before = {row.id: row for row in rows}
-    by_start = {(row.clock.goal, row.clock.started_at): row for row in rows if row.clock.goal is Goal.NEXT_RESPONSE}
-    single = {row.clock.goal: row for row in rows if row.clock.goal is not Goal.NEXT_RESPONSE}
-    last_cycle = max((row.cycle for row in rows if row.clock.goal is Goal.NEXT_RESPONSE), default=0)
+    known = {_key(row.clock.goal, row.clock.started_at): row for row in rows}
+    cycle = max((row.cycle for row in rows if row.clock.goal is Goal.NEXT_RESPONSE), default=0)
     after: list[Kept] = []
-    for clock in fresh:
-        row = (
-            by_start.get((clock.goal, clock.started_at)) if clock.goal is Goal.NEXT_RESPONSE else single.get(clock.goal)
-        )
-        if row is not None:
-            after.append(_moved(row, clock, rule, change))
-        elif rule is not None and rule.terms_id is not None:
-            if clock.goal is Goal.NEXT_RESPONSE:
-                last_cycle += 1
-            after.append(_begun(past, clock, rule, rule.terms_id, last_cycle, change))
+    if rule is not None and rule.terms_id is not None:
+        read = clocks.reader(past.history, rule.terms)
+        for wait in clocks.waits(past.history):
+            row = known.get(_key(wait.goal, wait.start))
+            if row is not None and _is_judged(row, wait):
+                after.append(row)
+            elif (clock := read(wait)) is None:
+                pass  # no longer promised
+            elif row is not None:
+                after.append(_moved(row, clock, rule, rule.terms_id, change))
+            else:
+                cycle += wait.goal is Goal.NEXT_RESPONSE
+                after.append(_begun(past, clock, rule, rule.terms_id, cycle, change))
     seen = {row.id for row in after}
-    # No longer promised (another policy, a message that a merge moved away): it stops, what was judged stays.
+    # Not promised by this policy, or a message that a merge moved away.
     after += [_ended(row, change) for row in rows if row.id not in seen]
     breaches = [row for row in after if row.breached_at and not (row.id in before and before[row.id].breached_at)]
     return _Outcome(after, [row for row in after if row != before.get(row.id)], breaches)
 
 
-def _moved(row: Kept, clock: Deadline, rule: Rule | None, change: _Change) -> Kept:
-    if rule is None or rule.terms_id is None:
-        return row
-    if row.clock.satisfied_at is not None and (
-        clock.goal is not Goal.RESOLUTION or clock.satisfied_at == row.clock.satisfied_at
-    ):
-        return row  # judged is judged
+def _key(goal: Goal, start: dt.datetime) -> tuple[Goal, dt.datetime | None]:
+    """Which clock of a ticket it is: there are many waits for a next response, of the others there is one."""
+    return goal, start if goal is Goal.NEXT_RESPONSE else None
+
+
+def _is_judged(row: Kept, wait: clocks.Wait) -> bool:
+    """Whether the promise was kept or missed for good; a reopened ticket's resolution was not."""
+    judged = row.clock.satisfied_at
+    return judged is not None and (wait.goal is not Goal.RESOLUTION or wait.satisfied_at == judged)
+
+
+def _moved(row: Kept, clock: Deadline, rule: Rule, terms_id: UUID, change: _Change) -> Kept:
     row = _settled(row, change)
     warned_at, set_at = row.warned_at, row.deadline_set_at
-    if row.terms_id != rule.terms_id or row.clock.target != clock.target:
+    if row.terms_id != terms_id or row.clock.target != clock.target:
         set_at = clock.started_at if change.is_past else change.at
         if clock.at_risk_at is None or clock.at_risk_at > change.at:
             warned_at = None  # this deadline has its own warning
     moved = row._replace(
         policy_id=rule.policy_id,
-        terms_id=rule.terms_id,
+        terms_id=terms_id,
         clock=clock,
         deadline_set_at=set_at,
         warned_at=warned_at,
@@ -417,9 +423,10 @@ def track(
     moved = deadlines.put(
         [_put(past.ticket_id, outcome.rows, rule, now) for past, rule, outcome in outcomes], counts=is_background
     )
-    for past, _, outcome in outcomes:
-        for row in outcome.breaches:
-            record(workspace_id, past.number, row, Event.SLA_BREACHED, row.breached_at or now)
+    with timeline.together():
+        for past, _, outcome in outcomes:
+            for row in outcome.breaches:
+                record(workspace_id, past.number, row, Event.SLA_BREACHED, row.breached_at or now)
     return moved
 
 

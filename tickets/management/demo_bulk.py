@@ -21,7 +21,7 @@ from django.db.models import F
 from helpdesk.accounts.models import Contact, Membership, Organization, Workspace
 from helpdesk.accounts.roles import Role
 from tickets import markup
-from tickets.events import ActorKind, Event
+from tickets.events import ActorKind, Event, subscriptions
 from tickets.management.demo_texts import CUSTOMER_OPENINGS, GREETINGS, PEOPLE, SIGN_OFFS, SLOTS, STORIES
 from tickets.models import Activity, Assignment, Category, Comment, Sequence, Tag, Ticket, TicketTag
 from tickets.models.counting import fold
@@ -32,11 +32,11 @@ SPAN = dt.timedelta(days=730)
 CHUNK = 10_000
 CONNECTIONS = 2  # as many as small servers have cores
 _TABLES = ("tickets", "ticket_comments", "ticket_search", "ticket_activities", "ticket_assignments", "ticket_tags")
-_SEARCH_INDEXES = ("tickets_subject_trigram", "ticket_search_words")
+_SEARCH_INDEXES = ("ticket_search_subject", "ticket_search_words")
 
 _SEARCH = """
-INSERT INTO ticket_search (ticket_id, workspace_id, words)
-SELECT t.id, t.workspace_id,
+INSERT INTO ticket_search (ticket_id, workspace_id, subject, words)
+SELECT t.id, t.workspace_id, t.subject,
        setweight(to_tsvector('helpdesk', t.subject), 'A')
        || setweight(to_tsvector('helpdesk', t.description), 'B')
        || setweight(to_tsvector('helpdesk', coalesce(c.words, '')), 'C')
@@ -72,6 +72,7 @@ def copy_tickets(
         with _gathering_index_entries():
             _write_side_by_side(world, chunks, progress)
     fold()
+    subscriptions.loaded(workspace_id=workspace.pk, ticket_ids=None, now=now)
     if not connection.in_atomic_block:
         with connection.cursor() as cursor:
             # VACUUM marks the pages all-visible, without which no index-only scan is one.

@@ -1,11 +1,11 @@
 """The deadlines that service levels put on tickets: what lists show, sort and filter by."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import orjson
 from django.db import connection
 
 from tickets.deadlines import Columns
@@ -43,16 +43,16 @@ def put(puts: Sequence[Put], *, counts: bool) -> int:
         return 0
     rows = [
         {
-            "id": str(one.ticket_id),
+            "id": one.ticket_id,
             "sla": one.document,
             "state": one.columns.state,
-            "next_deadline_at": one.columns.next_deadline_at and one.columns.next_deadline_at.isoformat(),
-            "next_risk_at": one.columns.next_risk_at and one.columns.next_risk_at.isoformat(),
+            "next_deadline_at": one.columns.next_deadline_at,
+            "next_risk_at": one.columns.next_risk_at,
         }
         for one in puts
     ]
     with connection.cursor() as cursor:
-        cursor.execute(_PUT, [int(counts), json.dumps(rows)])
+        cursor.execute(_PUT, [int(counts), orjson.dumps(rows).decode()])
         return int(cursor.rowcount)
 
 

@@ -73,3 +73,9 @@ def test_an_insert_never_waits_for_the_list_of_a_search_index_to_be_flushed():
         found = dict(cursor.fetchall())
     assert found
     assert [name for name, index in found.items() if "fastupdate=off" not in index] == []
+
+
+def test_a_change_of_a_ticket_writes_no_words_and_no_trigrams():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexname FROM pg_indexes WHERE tablename = 'tickets' AND indexdef LIKE '%%USING gin%%'")
+        assert cursor.fetchall() == []

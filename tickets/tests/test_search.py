@@ -1,13 +1,16 @@
 """Finding tickets by words, fragments, numbers and people; likely duplicates."""
 
 import datetime as dt
+import importlib
+from types import SimpleNamespace
 
 import pytest
+from django.db import connection
 
 from helpdesk.accounts.models import Contact
 from helpdesk.accounts.tests.factories import OrganizationFactory, WorkspaceFactory
 from tickets import search
-from tickets.models import Ticket
+from tickets.models import SearchDocument, Ticket
 from tickets.services import base, conversation, editing, status
 from tickets.tests.factories import NOW, make_agent, make_reply, make_ticket
 
@@ -85,6 +88,8 @@ def test_a_search_is_one_query_and_one_for_the_rows(workspace, django_assert_num
     with django_assert_num_queries(2):
         assert len(found(workspace, "zebra")) == 1
     with django_assert_num_queries(2):
+        assert len(found(workspace, "ebr")) == 1
+    with django_assert_num_queries(2):
         assert found(workspace, "1001")
 
 
@@ -114,9 +119,30 @@ def test_a_changed_subject_is_found_by_its_new_words(workspace):
     assert found(workspace, "zebra") == [ticket]
 
 
+def test_a_fragment_is_one_of_the_subject_as_it_is_now(workspace):
+    maria = make_agent(workspace)
+    ticket = make_ticket(workspace, subject="Wrong invoice")
+    editing.update_ticket(ticket=ticket, changes={"subject": "Zebra crossing"}, actor=base.agent(maria), now=NOW)
+    assert found(workspace, "nvoic") == []
+    assert found(workspace, "ebra cro") == [ticket]
+    comment = make_reply(ticket, maria, body="A giraffe.")
+    assert found(workspace, "ebra cro") == [ticket]
+    assert found(workspace, "iraff") == []  # fragments of subjects only
+    conversation.delete_comment(comment=comment, editor=maria, now=NOW)
+    assert found(workspace, "ebra cro") == [ticket]
+
+
+def test_a_fragment_finds_as_many_as_count_as_common_at_most(workspace, monkeypatch):
+    monkeypatch.setattr(search, "COMMON", 3)
+    for n in range(5):
+        make_ticket(workspace, subject=f"Printer {n}")
+    assert len(found(workspace, "rinte")) == 3
+
+
 def test_another_workspace_is_never_searched(workspace):
     make_ticket(WorkspaceFactory(), subject="Secret zebra")
     assert found(workspace, "zebra") == []
+    assert found(workspace, "ebra") == []
     assert found(workspace, "1001") == []
     assert found(workspace, "jane") == []
 
@@ -125,6 +151,7 @@ def test_the_trash_is_not_found(workspace):
     ticket = make_ticket(workspace, subject="Zebra")
     editing.trash(ticket=ticket, actor=base.agent(make_agent(workspace)), now=NOW)
     assert found(workspace, "zebra") == []
+    assert found(workspace, "ebra") == []
 
 
 def test_a_common_word_finds_every_ticket(workspace, monkeypatch):
@@ -146,6 +173,18 @@ def test_a_conversation_with_more_words_than_a_document_holds_is_kept_all_the_sa
     assert found(workspace, "zebra") == [ticket]
     editing.update_ticket(ticket=ticket, changes={"subject": "Giraffe"}, actor=base.agent(maria), now=NOW)
     assert ticket.activities.filter(event="ticket.updated").exists()
+    assert found(workspace, "iraff") == [ticket]  # the subject is kept whatever becomes of the words
+    assert found(workspace, "ebra") == []
+
+
+def test_the_migration_fills_in_the_subjects_batch_by_batch(workspace, monkeypatch):
+    migration = importlib.import_module("tickets.migrations.0008_subject_trigrams")
+    monkeypatch.setattr(migration, "BATCH", 2)
+    tickets = {make_ticket(workspace, subject=f"Printer {n}") for n in range(5)}
+    SearchDocument.unscoped.update(subject="")
+    assert found(workspace, "rinte") == []
+    migration.fill(None, SimpleNamespace(connection=connection))
+    assert set(found(workspace, "rinte")) == tickets
 
 
 class TestDuplicateRadar:

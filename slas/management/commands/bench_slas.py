@@ -81,6 +81,7 @@ class Command(BaseCommand):
             ("when nothing moves", {}),
         ):
             setup.save_policy(workspace=workspace, policy=policy, changes=changes, now=timezone.now())
+            sweep.sweep_all(now=timezone.now())  # as in life: what is due was recorded before
             job = jobs.take(job_id=jobs.latest(workspace.pk, "derive").pk, now=timezone.now())  # type: ignore[union-attr]
             if job is None:
                 raise CommandError("Somebody else took the job.")
