@@ -164,6 +164,11 @@ class WorkspaceOwnAdmin(WorkspaceAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return is_superuser(request)
 
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if not change:
+            services.furnish_workspace(workspace=obj, now=timezone.now())
+
 
 class MembershipForm(WorkspaceForm):
     """Lets somebody in who is not a member yet."""

@@ -43,7 +43,7 @@ def find(workspace_id: UUID, job_id: UUID) -> Job:
 
 def latest(workspace_id: UUID, kind: str) -> Job | None:
     """The newest job of this kind."""
-    found: Job | None = Job.objects.for_workspace(workspace_id).filter(kind=kind).order_by("-created_at").first()
+    found: Job | None = Job.objects.for_workspace(workspace_id).filter(kind=kind).order_by("-created_at", "-pk").first()
     return found
 
 

@@ -300,11 +300,13 @@ def _settled(row: Kept, change: _Change) -> Kept:
 
 
 def _judged(row: Kept) -> Kept:
-    """The row, with its breach where it was satisfied too late."""
-    due, satisfied_at = row.clock.due_at, row.clock.satisfied_at
-    if row.breached_at is None and due is not None and satisfied_at is not None and due < satisfied_at:
-        return row._replace(breached_at=due)
-    return row
+    """The row, with its breach where it came to stand still, stopped or was satisfied after its deadline."""
+    clock = row.clock
+    if row.breached_at is not None or clock.due_at is None or clock.run is Run.RUNNING:
+        return row
+    if clock.satisfied_at is not None and clock.due_at >= clock.satisfied_at:
+        return row
+    return row._replace(breached_at=max(clock.due_at, row.deadline_set_at))
 
 
 def _reckon(past: Past, rows: Sequence[Kept], rule: Rule | None, change: _Change) -> _Outcome:

@@ -330,3 +330,29 @@ def test_a_new_ticket_costs_four_queries_more_for_its_clocks(workspace: Workspac
         make_ticket(each, now=at(0, "09:00"))  # the terms are read once per process
     more = queries(lambda: make_ticket(workspace, now=at(0, "09:00")))
     assert more - queries(lambda: make_ticket(without, now=at(0, "09:00"))) == 3  # both ask for the policies
+
+
+class TestMissedBeforeItStoodStill:
+    """A deadline that was missed is a breach on record, also where the clock no longer runs."""
+
+    def test_when_a_past_is_told_at_once(self, workspace: Workspace) -> None:
+        ticket = make_ticket(workspace, now=at(0, "09:00"))
+        move(ticket, "resolved", at(1, "10:00"))  # with no answer, after both deadlines
+        make_policy(workspace)
+        subscriptions.loaded(workspace_id=workspace.pk, ticket_ids=None, now=at(9))
+        assert sla_events(ticket) == [
+            ("ticket.sla.breached", "first_response", at(0, "11:00")),
+            ("ticket.sla.breached", "resolution", at(0, "17:00")),
+        ]
+        assert clock_of(ticket, "first_response").run == "stopped"
+
+    def test_when_a_paused_ticket_gets_an_earlier_deadline(self, workspace: Workspace) -> None:
+        make_policy(workspace, priority_overrides={"urgent": {"resolution_hours": 1}})
+        ticket = make_ticket(workspace, now=at(0, "09:00"))
+        move(ticket, "pending", at(0, "10:30"))
+        editing.update_ticket(ticket=ticket, changes={"priority": "urgent"}, actor=SYSTEM, now=at(0, "10:40"))
+        assert sla_events(ticket) == [("ticket.sla.breached", "resolution", at(0, "10:40"))]
+        sweep.sweep_all(now=at(0, "10:50"))
+        ticket.refresh_from_db()
+        assert ticket.sla_state == "breached"
+        assert len([event for event in sla_events(ticket) if event[1] == "resolution"]) == 1
