@@ -190,6 +190,9 @@ class TestMany:
                 if one.poll() is None:
                     one.kill()
                 one.wait()
+                for pipe in (one.stdin, one.stdout):
+                    if pipe and not pipe.closed:
+                        pipe.close()
         for _ in range(100):  # the server notices a killed client in its own time; then its rows are free
             sweep.sweep_all(now=now)
             if not Clock.unscoped.filter(sweep_at__lt=now).exists():

@@ -33,7 +33,7 @@ MAY_READ_ACROSS = {
     "tickets/search.py": "subjects for the admin, whose own rows are scoped",
     "tickets/services/editing.py": "purges the trash of every workspace",
 }
-READS = re.compile(r"\.unscoped\b(?!\.(?:create|bulk_create|get_or_create|update_or_create)\()")
+READS = re.compile(r"\.unscoped\b(?!\.(?:create|bulk_create|bulk_update|get_or_create|update_or_create)\()")
 ROOTS = ("helpdesk", "tickets", "slas", "portal", "analytics")
 
 
