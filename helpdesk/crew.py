@@ -44,7 +44,8 @@ def side_by_side(
                 with lock:
                     done(item, outcome)
         finally:
-            waiting.clear()  # where one fails, the other ends with what it has in its hands
+            with lock:
+                waiting.clear()  # where one fails, the other ends with what it has in its hands
             connection.close()
 
     with ThreadPoolExecutor(CONNECTIONS) as crew:
@@ -52,4 +53,5 @@ def side_by_side(
             for one in [crew.submit(work) for _ in range(CONNECTIONS)]:
                 one.result()
         finally:
-            waiting.clear()  # Ctrl-C reaches only this thread
+            with lock:
+                waiting.clear()  # Ctrl-C reaches only this thread

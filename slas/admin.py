@@ -13,7 +13,7 @@ from helpdesk.accounts.admin_site import ReadOnlyAdmin, WorkspaceAdmin, Workspac
 from helpdesk.errors import DomainError
 from slas.models import GOALS, BusinessHours, Clock, Job, SLAPolicy, SLATerms
 from slas.services import setup
-from tickets.admin import OfTicket
+from tickets.admin_site import OfTicket
 
 
 class _ServiceForm(WorkspaceForm):

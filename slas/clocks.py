@@ -107,7 +107,8 @@ def waits(history: History) -> list[Wait]:
 def _next_responses(history: History) -> Iterator[Wait]:
     if history.first_response_at is None:
         return
-    finished = [at for at, status in history.statuses if status in _FINISHED]
+    # Resolving ends the wait; a merge, which closes without resolving, takes the messages along.
+    finished = [at for at, status in history.statuses if status == Status.RESOLVED.value]
     events = [(at, 0 if by_customer else 1) for at, by_customer in history.messages if at > history.first_response_at]
     # At the same instant an answer comes before the move that it made.
     events = sorted([*events, *((at, 2) for at in finished)])

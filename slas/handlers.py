@@ -8,7 +8,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from helpdesk.accounts.models import Workspace
-from slas.services import setup, tracking
+from slas.services import rules, setup, tracking
 from tickets.events import Event
 
 # What starts, pauses, satisfies or re-derives a clock.
@@ -19,6 +19,7 @@ EVENTS = (
     Event.CLOSED,
     Event.REOPENED,
     Event.COMMENT_ADDED,
+    Event.COMMENT_DELETED,
     Event.MERGED,
     Event.UNMERGED,
     Event.TRASHED,
@@ -34,6 +35,17 @@ def follow_tickets(activities: Sequence[Any]) -> None:
 def catch_up(workspace_id: UUID, ticket_ids: Sequence[UUID] | None, now: dt.datetime) -> None:
     """Tickets came in bulk: reckon their clocks."""
     tracking.catch_up(workspace_id, ticket_ids, now)
+
+
+def is_open(workspace_id: UUID, now: dt.datetime) -> bool:
+    """Whether the workspace's default business hours are open; round the clock where there are none."""
+    hours = rules.default_hours(workspace_id)
+    return hours is None or rules.calendar_of(hours).is_open(now)
+
+
+def choose_policies_anew(workspace_id: UUID, now: dt.datetime) -> None:
+    """What conditions ask about has changed: tickets in work may have another policy now."""
+    setup.choose_anew(workspace_id=workspace_id, now=now)
 
 
 def furnish_workspace(workspace: Workspace, now: dt.datetime) -> None:

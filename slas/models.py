@@ -166,7 +166,7 @@ class SLATerms(WorkspaceModel):
         constraints = [models.UniqueConstraint(fields=["policy", "digest"], name="one_sealing_of_the_same_terms")]
 
     def __str__(self) -> str:
-        return f"{self.document.get('policy_name', '')} of {self.created_at:%Y-%m-%d %H:%M}"
+        return f"{self.policy_id} of {self.created_at:%Y-%m-%d %H:%M}"
 
 
 class Clock(WorkspaceModel):
@@ -192,6 +192,7 @@ class Clock(WorkspaceModel):
     satisfied_at = models.DateTimeField(null=True)
     deadline_set_at = models.DateTimeField(help_text="When this deadline came to hold; a breach is not earlier.")
     warned_at = models.DateTimeField(null=True, help_text="When this deadline was recorded to be at risk.")
+    warned_target = models.DurationField(null=True, help_text="The target whose share was warned of: once for each.")
     breached_at = models.DateTimeField(null=True, help_text="When it was breached; set with the activity, once.")
     sweep_at = models.DateTimeField(null=True, help_text="When the sweep has something to record next.")
     quiet_until = models.DateTimeField(
@@ -232,6 +233,7 @@ class Job(WorkspaceModel):
     done = models.PositiveIntegerField(default=0)
     created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(default=utc_now, editable=False)
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="How often somebody took it up.")
     seen_at = models.DateTimeField(null=True, help_text="The last sign of life of the worker.")
     finished_at = models.DateTimeField(null=True)
 

@@ -32,7 +32,7 @@ def run_job(job_id: str) -> None:
     except DomainError as error:  # what the draft speaks of is gone meanwhile
         jobs.finish(job, result={"error": error.detail}, now=timezone.now(), failed=True)
     except Exception:
-        jobs.finish(job, result={"error": "Something went wrong on our side."}, now=timezone.now(), failed=True)
+        jobs.give_back(job, error="Something went wrong on our side.", now=timezone.now())
         raise
 
 

@@ -80,7 +80,7 @@ class Deadline(NamedTuple):
     def left(self, now: dt.datetime) -> dt.timedelta | None:
         """The time until the deadline, negative after it; the business time left of a paused one; else None."""
         if self.due_at is not None:
-            return self.due_at - (self.satisfied_at or now)
+            return self.due_at - (self.satisfied_at or (self.as_of if self.run is Run.STOPPED else now))
         return self.target - self.used if self.run is Run.PAUSED else None
 
     def share(self, now: dt.datetime) -> float:
@@ -151,11 +151,13 @@ def crossed(deadlines: Iterable[Deadline], now: dt.datetime) -> int:
 class Columns:
     """What the queue sorts and filters by.
 
-    `state` is `running`, `paused`, `met`, `breached` (as of the writing; the sweep sees to it when a
-    running one passes its deadline) or empty.
+    `state` is that of what is still promised: `running`, `paused`, or else `met`, or empty. Beside
+    it, `is_missed` says that some target was missed, as of the writing; the sweep sees to it when a
+    running one passes its deadline.
     """
 
     state: str
+    is_missed: bool
     next_deadline_at: dt.datetime | None
     next_risk_at: dt.datetime | None
 
@@ -163,15 +165,11 @@ class Columns:
 def columns(deadlines: Sequence[Deadline], now: dt.datetime) -> Columns:
     """The columns for these deadlines, written at `now`."""
     running = [one for one in deadlines if one.run is Run.RUNNING]
-    if any(one.is_breached(now) for one in deadlines):
-        word = "breached"
-    elif running:
-        word = "running"
-    else:
-        told = state(deadlines, now)
-        word = told.value if told in (State.PAUSED, State.MET) else ""
+    runs = {one.run for one in deadlines}
+    words = {Run.RUNNING: "running", Run.PAUSED: "paused", Run.SATISFIED: "met"}
     return Columns(
-        state=word,
+        state=next((word for run, word in words.items() if run in runs), ""),
+        is_missed=any(one.is_breached(now) for one in deadlines),
         next_deadline_at=min((one.due_at for one in running if one.due_at), default=None),
         next_risk_at=min((one.at_risk_at for one in running if one.at_risk_at), default=None),
     )

@@ -221,8 +221,8 @@ class TicketFilter(django_filters.FilterSet):
     sla = _filter(
         CommaListField,
         "by_sla",
-        "How it stands with the service levels: any of on_track, at_risk, breached, paused, met. "
-        "A ticket that has missed any target is breached.",
+        "How it stands with the service levels: any of on_track, at_risk, breached, paused, met. Breached is a "
+        "ticket that has missed any target; it may be on track, at risk or paused with the others as well.",
         words=SLA_WORDS,
     )
     created_from = _filter(MomentField, "by_moment", "Created on this day (UTC) or at this time, or later.")
@@ -370,11 +370,11 @@ class TicketFilter(django_filters.FilterSet):
             Q(next_risk_at__lte=self.now),
         )
         return {
-            State.BREACHED: Q(sla_state="breached") | (running & overdue),
+            State.BREACHED: Q(sla_missed=True) | (running & overdue),
             State.AT_RISK: running & at_risk & ~overdue,
             State.ON_TRACK: running & ~at_risk & ~overdue,
             State.PAUSED: Q(sla_state="paused"),
-            State.MET: Q(sla_state="met"),
+            State.MET: Q(sla_state="met", sla_missed=False),
         }[state]
 
     def by_search(self, tickets: "QuerySet[Ticket]", name: str, value: str) -> "QuerySet[Ticket]":

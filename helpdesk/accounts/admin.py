@@ -257,8 +257,17 @@ def _owner(workspace_id: Any) -> Membership:
     return Membership(workspace_id=workspace_id, role="owner", is_active=True)
 
 
+class CustomerAdmin(WorkspaceAdmin):
+    """Who customers are: what is said about them decides what is promised to them."""
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and {"organization", "attributes"} & set(form.changed_data):
+            services.facts_changed(workspace_id=obj.workspace_id, now=timezone.now())
+
+
 @admin.register(Organization)
-class OrganizationAdmin(WorkspaceAdmin):
+class OrganizationAdmin(CustomerAdmin):
     """Companies and households of customers."""
 
     list_display = ("name", "created_at")
@@ -268,7 +277,7 @@ class OrganizationAdmin(WorkspaceAdmin):
 
 
 @admin.register(Contact)
-class ContactAdmin(WorkspaceAdmin):
+class ContactAdmin(CustomerAdmin):
     """Customers. The address stays: tickets and links were sent to it."""
 
     big = True

@@ -23,11 +23,13 @@ def furnish(apps, schema_editor):
     policy_model = apps.get_model("slas", "SLAPolicy")
     terms_model = apps.get_model("slas", "SLATerms")
     for workspace in apps.get_model("accounts", "Workspace").objects.order_by("pk"):
-        hours = hours_model.objects.filter(workspace=workspace, is_default=True).first() or hours_model.objects.create(
+        hours = hours_model.unscoped.filter(
+            workspace=workspace, is_default=True
+        ).first() or hours_model.unscoped.create(
             workspace=workspace, name="Business hours", timezone=workspace.timezone, schedule=WEEK, is_default=True
         )
-        if not policy_model.objects.filter(workspace=workspace).exists():
-            policy_model.objects.create(
+        if not policy_model.unscoped.filter(workspace=workspace).exists():
+            policy_model.unscoped.create(
                 workspace=workspace,
                 name="Standard",
                 first_response_hours=8,
@@ -39,15 +41,16 @@ def furnish(apps, schema_editor):
                 business_hours_only=False,
                 is_default=True,
             )
-        rows = policy_model.objects.filter(workspace=workspace).order_by("is_default", "created_at", "pk")
+        rows = policy_model.unscoped.filter(workspace=workspace).order_by("is_default", "created_at", "pk")
         for position, policy in enumerate(rows, start=1):
+            if policy.terms_id is not None:
+                continue
             policy.position, policy.pending_pauses = position, ["resolution"]
             seal(terms_model, policy, hours if policy.business_hours_only else None)
 
 
 def seal(terms_model, policy, hours):
     document = {
-        "policy_name": policy.name,
         "targets": {
             priority: {
                 goal: round(float(value) * 3600)
@@ -62,11 +65,10 @@ def seal(terms_model, policy, hours):
         if hours
         else None,
     }
-    policy.terms = terms_model.objects.create(
-        workspace=policy.workspace,
+    policy.terms, _ = terms_model.unscoped.get_or_create(
         policy=policy,
-        document=document,
         digest=hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest(),
+        defaults={"workspace_id": policy.workspace_id, "document": document},
     )
     policy.save()
 

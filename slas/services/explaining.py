@@ -2,11 +2,12 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from slas import clocks
 from slas.clocks import Piece, Terms
+from slas.models import SLAPolicy
 from slas.services import tracking
 from slas.services.rules import sealed_terms
 from slas.services.tracking import Kept
@@ -44,10 +45,13 @@ def explain(*, ticket: Ticket, now: dt.datetime) -> list[Explained]:
         return []
     past = tracking.pasts(ticket.workspace_id, [ticket.pk])[0]
     terms = sealed_terms(ticket.workspace_id, {row.terms_id for row in rows})
+    names = dict(SLAPolicy.objects.for_workspace(ticket.workspace_id).values_list("pk", "name"))
     order = list(Goal)
+    waited = {(wait.goal, wait.start) for wait in clocks.waits(past.history)}
     return [
-        _explained(row, past.history, terms[row.terms_id], now)
-        for row in sorted(rows, key=lambda row: (order.index(row.clock.goal), row.cycle))
+        _explained(row, past.history, replace(terms[row.terms_id], policy_name=names[row.policy_id]), now)
+        for row in sorted(rows, key=lambda row: (order.index(row.clock.goal), row.clock.started_at))
+        if (row.clock.goal, row.clock.started_at) in waited  # not of a message that a merge moved away
     ]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from helpdesk import crew
 from helpdesk.accounts.models import User, Workspace
@@ -16,6 +16,7 @@ from tickets import dispatch
 
 TASK = "slas.tasks.run_job"
 LOST_AFTER = dt.timedelta(minutes=2)  # without a sign of life somebody else takes it up
+ATTEMPTS = 5
 KEPT_DAYS = 30
 
 
@@ -49,8 +50,9 @@ def latest(workspace_id: UUID, kind: str) -> Job | None:
 
 def take(*, job_id: UUID, now: dt.datetime) -> Job | None:
     """The job, marked as running by us; None when somebody works on it or it is over."""
-    mine = Job.unscoped.filter(pk=job_id).filter(Q(state="waiting") | Q(state="running", seen_at__lt=now - LOST_AFTER))
-    if not mine.update(state="running", seen_at=now, done=0):
+    free = Q(state="waiting") | Q(state="running", seen_at__lt=now - LOST_AFTER)
+    mine = Job.unscoped.filter(free, pk=job_id, attempts__lt=ATTEMPTS)
+    if not mine.update(state="running", seen_at=now, done=0, attempts=F("attempts") + 1):
         return None
     return Job.unscoped.select_related("workspace").get(pk=job_id)
 
@@ -66,11 +68,24 @@ def finish(job: Job, *, result: Mapping[str, Any], now: dt.datetime, failed: boo
     Job.unscoped.filter(pk=job.pk).update(state=state, result=result, finished_at=now, seen_at=now)
 
 
+def give_back(job: Job, *, error: str, now: dt.datetime) -> None:
+    """It went wrong: it waits to be taken up again, or has failed after the last of its attempts."""
+    if job.attempts < ATTEMPTS:
+        Job.unscoped.filter(pk=job.pk).update(state="waiting", seen_at=now)
+    else:
+        finish(job, result={"error": error}, now=now, failed=True)
+
+
 def lost(*, now: dt.datetime) -> list[UUID]:
     """The jobs that nobody works on: the broker lost them, or their worker died."""
     waiting = Q(state="waiting", created_at__lt=now - dt.timedelta(seconds=30))
     silent = Q(state="running", seen_at__lt=now - LOST_AFTER)
-    return list(Job.unscoped.filter(waiting | silent).values_list("pk", flat=True)[:100])
+    rows = Job.unscoped.filter(waiting | silent)
+    # Whoever takes it up dies: it is given up, and says so.
+    rows.filter(attempts__gte=ATTEMPTS).update(
+        state="failed", result={"error": "It was begun several times and never finished."}, finished_at=now
+    )
+    return list(rows.filter(attempts__lt=ATTEMPTS).values_list("pk", flat=True)[:100])
 
 
 def forget(*, now: dt.datetime) -> int:

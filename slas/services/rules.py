@@ -4,7 +4,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -58,7 +58,6 @@ def document_of(policy: SLAPolicy, hours: BusinessHours | None) -> dict[str, Any
             if (value := override.get(name, getattr(policy, name))) is not None
         }
     return {
-        "policy_name": policy.name,
         "targets": targets,
         "pending_pauses": sorted(policy.pending_pauses),
         "at_risk_percent": policy.at_risk_percent,
@@ -103,17 +102,22 @@ def seal(workspace_id: UUID, policies: Sequence[SLAPolicy], *, now: dt.datetime)
     SLAPolicy.unscoped.bulk_update(changed, ["terms"])
 
 
+def calendar_of(hours: BusinessHours) -> Calendar:
+    """Business hours, ready to reckon with."""
+    return _calendar(json.dumps(calendar_document(hours), sort_keys=True))
+
+
 @lru_cache(maxsize=256)
 def _calendar(document: str) -> Calendar:
     return calendar.read(json.loads(document))
 
 
-def terms_of(policy_id: UUID, document: Mapping[str, Any]) -> Terms:
-    """Sealed terms, ready to reckon with."""
+def terms_of(policy_id: UUID, document: Mapping[str, Any], name: str = "") -> Terms:
+    """Sealed terms, ready to reckon with; a policy's name is not sealed, it may be renamed."""
     hours = document["calendar"]
     return Terms(
         policy_id=policy_id,
-        policy_name=document["policy_name"],
+        policy_name=name,
         calendar=ALWAYS if hours is None else _calendar(json.dumps(hours, sort_keys=True)),
         targets={
             priority: {Goal(goal): dt.timedelta(seconds=seconds) for goal, seconds in goals.items()}
@@ -200,17 +204,16 @@ def rules_of(workspace_id: UUID) -> Rules:
         SLAPolicy.objects.for_workspace(workspace_id)
         .live()
         .order_by("is_default", "position", "created_at", "pk")
-        .values_list("pk", "terms_id", "is_default", "conditions")
+        .values_list("pk", "terms_id", "is_default", "conditions", "name")
     )
-    terms = sealed_terms(workspace_id, [terms_id for _, terms_id, _, _ in rows if terms_id])
+    terms = sealed_terms(workspace_id, [row[1] for row in rows if row[1]])
     parents = parents_of(workspace_id) if any(row[3].get("category_ids") for row in rows) else {}
-    return Rules(
-        [
-            rule_of(pk, terms_id, terms[terms_id], is_default=is_default, conditions=conditions, parents=parents)
-            for pk, terms_id, is_default, conditions in rows
-            if terms_id
-        ]
-    )
+    made = []
+    for pk, terms_id, is_default, conditions, name in rows:
+        if terms_id:
+            named = replace(terms[terms_id], policy_name=name)
+            made.append(rule_of(pk, terms_id, named, is_default=is_default, conditions=conditions, parents=parents))
+    return Rules(made)
 
 
 def parents_of(workspace_id: UUID) -> dict[UUID, UUID | None]:

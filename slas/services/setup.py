@@ -444,6 +444,13 @@ def delete_policy(*, policy: SLAPolicy, now: dt.datetime, by: User | None = None
     jobs.start(workspace=fresh.workspace, kind="derive", now=now, by=by)
 
 
+def choose_anew(*, workspace_id: UUID, now: dt.datetime) -> None:
+    """Have the policies of tickets in work chosen anew in the background, where any policy has conditions."""
+    rows = SLAPolicy.objects.for_workspace(workspace_id).live()
+    if rows.exclude(conditions={}).exists():
+        jobs.start(workspace=Workspace.objects.get(pk=workspace_id), kind="derive", now=now)
+
+
 # --- What every workspace begins with ---------------------------------------------------------
 
 

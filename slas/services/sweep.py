@@ -26,7 +26,7 @@ _BREACHED = """
 UPDATE sla_clocks SET breached_at = new.at, sweep_at = NULL
 FROM unnest(%s::uuid[], %s::timestamptz[]) AS new (id, at) WHERE sla_clocks.id = new.id
 """
-_WARNED = "UPDATE sla_clocks SET warned_at = %s, sweep_at = due_at WHERE id = ANY(%s)"
+_WARNED = "UPDATE sla_clocks SET warned_at = %s, warned_target = target, sweep_at = due_at WHERE id = ANY(%s)"
 
 
 def sweep(*, now: dt.datetime, limit: int = BATCH) -> int:
@@ -51,7 +51,7 @@ def sweep(*, now: dt.datetime, limit: int = BATCH) -> int:
                     warned.append(row)
         if breached:
             cursor.execute(_BREACHED, [[row.id for row, _ in breached], [at for _, at in breached]])
-            deadlines.mark_breached(list({row.ticket_id for row, _ in breached}))
+            deadlines.mark_missed(list({row.ticket_id for row, _ in breached}))
         if warned:
             cursor.execute(_WARNED, [now, [row.id for row in warned]])
     return len(claimed)

@@ -5,7 +5,7 @@ write what differs from what is stored. What was satisfied stays as it was judge
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
@@ -19,7 +19,7 @@ from helpdesk.accounts.models import new_id
 from slas import clocks
 from slas.clocks import TRASHED, History
 from slas.models import Clock
-from slas.services.rules import Facts, Rule, Rules, rules_of
+from slas.services.rules import Facts, Rule, rules_of
 from tickets import timeline
 from tickets.deadlines import Deadline, Goal, Run, columns, write
 from tickets.events import SYSTEM, Event
@@ -41,14 +41,15 @@ SELECT t.id, t.number, t.created_at::text, t.updated_at::text, t.status, t.prior
         FROM ticket_activities a WHERE a.ticket_id = t.id AND a.event = ANY(%(moves)s)),
        (SELECT json_agg(json_build_array(m.created_at, m.author_type = 'customer') ORDER BY m.created_at, m.id)::text
         FROM ticket_comments m WHERE m.ticket_id = t.id AND NOT m.is_internal AND NOT m.is_automatic
-        AND m.created_at > t.first_response_at)
+        AND (m.deleted_at IS NULL OR m.author_type <> 'customer') AND m.created_at > t.first_response_at)
 FROM tickets t
 JOIN accounts_contact c ON c.id = t.requester_id
 LEFT JOIN accounts_organization o ON o.id = c.organization_id
 WHERE t.workspace_id = %(workspace)s AND t.id = ANY(%(ids)s)
 ORDER BY t.id
 """
-_LOCKED = _PAST + "FOR UPDATE OF t"
+# In a statement of its own: one that waited for the lock would still see the log as it was before.
+_LOCK = "SELECT id FROM tickets WHERE workspace_id = %s AND id = ANY(%s) ORDER BY id FOR UPDATE"
 _MOVES = [
     event.value
     for event in (
@@ -81,12 +82,10 @@ class Past:
         return self.history.priority()
 
 
-def pasts(workspace_id: UUID, ticket_ids: Sequence[UUID], *, lock: bool = False) -> list[Past]:
-    """What happened to these tickets, in one query, in the order of their ids; `lock` locks them."""
+def pasts(workspace_id: UUID, ticket_ids: Sequence[UUID]) -> list[Past]:
+    """What happened to these tickets, in one query, in the order of their ids."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            _LOCKED if lock else _PAST, {"workspace": workspace_id, "ids": list(ticket_ids), "moves": _MOVES}
-        )
+        cursor.execute(_PAST, {"workspace": workspace_id, "ids": list(ticket_ids), "moves": _MOVES})
         return [_past(*row) for row in cursor.fetchall()]
 
 
@@ -157,25 +156,29 @@ def _json(value: Any) -> Any:
 _STORED = """
 SELECT id, ticket_id, policy_id::text, terms_id::text, goal, cycle, run, extract(epoch FROM target),
        extract(epoch FROM used), started_at::text, as_of::text, due_at::text, at_risk_at::text, satisfied_at::text,
-       deadline_set_at::text, warned_at::text, breached_at::text, sweep_at::text, quiet_until::text
+       deadline_set_at::text, warned_at::text, breached_at::text, sweep_at::text, quiet_until::text,
+       extract(epoch FROM warned_target)
 FROM sla_clocks WHERE ticket_id = ANY(%s) ORDER BY ticket_id, goal, cycle
 """
 # Adds and changes in one statement. A clock never changes its ticket, goal, cycle or start.
 _WRITE = """
 INSERT INTO sla_clocks (id, workspace_id, ticket_id, policy_id, terms_id, goal, cycle, run, target, used, started_at,
-    as_of, due_at, at_risk_at, satisfied_at, deadline_set_at, warned_at, breached_at, sweep_at, quiet_until)
+    as_of, due_at, at_risk_at, satisfied_at, deadline_set_at, warned_at, breached_at, sweep_at, quiet_until,
+    warned_target)
 SELECT id, %s, ticket_id, policy_id, terms_id, goal, cycle, run, target, used, started_at,
-       as_of, due_at, at_risk_at, satisfied_at, deadline_set_at, warned_at, breached_at, sweep_at, quiet_until
+       as_of, due_at, at_risk_at, satisfied_at, deadline_set_at, warned_at, breached_at, sweep_at, quiet_until,
+       warned_target
 FROM jsonb_to_recordset(%s::jsonb) AS new (
     id uuid, ticket_id uuid, policy_id uuid, terms_id uuid, goal varchar, cycle integer, run varchar, target interval,
     used interval, started_at timestamptz, as_of timestamptz, due_at timestamptz, at_risk_at timestamptz,
     satisfied_at timestamptz, deadline_set_at timestamptz, warned_at timestamptz, breached_at timestamptz,
-    sweep_at timestamptz, quiet_until timestamptz)
+    sweep_at timestamptz, quiet_until timestamptz, warned_target interval)
 ON CONFLICT (id) DO UPDATE SET
     policy_id = EXCLUDED.policy_id, terms_id = EXCLUDED.terms_id, run = EXCLUDED.run, target = EXCLUDED.target,
     used = EXCLUDED.used, as_of = EXCLUDED.as_of, due_at = EXCLUDED.due_at, at_risk_at = EXCLUDED.at_risk_at,
     satisfied_at = EXCLUDED.satisfied_at, deadline_set_at = EXCLUDED.deadline_set_at, warned_at = EXCLUDED.warned_at,
-    breached_at = EXCLUDED.breached_at, sweep_at = EXCLUDED.sweep_at, quiet_until = EXCLUDED.quiet_until
+    breached_at = EXCLUDED.breached_at, sweep_at = EXCLUDED.sweep_at, quiet_until = EXCLUDED.quiet_until,
+    warned_target = EXCLUDED.warned_target
 """
 
 
@@ -193,12 +196,14 @@ class Kept(NamedTuple):
     breached_at: dt.datetime | None = None
     sweep_at: dt.datetime | None = None
     quiet_until: dt.datetime | None = None
+    warned_target: dt.timedelta | None = None  # the target whose share was warned of
 
     def swept(self) -> "Kept":
         """The same with the moment at which the sweep has to look at it: at risk, then breached, each once."""
         clock, at = self.clock, None
         if clock.run is Run.RUNNING and self.breached_at is None and clock.due_at is not None:
-            at = clock.due_at if self.warned_at or clock.at_risk_at is None else min(clock.at_risk_at, clock.due_at)
+            is_warned = self.warned_target == clock.target or clock.at_risk_at is None
+            at = clock.due_at if is_warned else min(clock.at_risk_at or clock.due_at, clock.due_at)
         return self if at == self.sweep_at else self._replace(sweep_at=at)
 
 
@@ -219,10 +224,12 @@ def stored(ticket_ids: Sequence[UUID]) -> dict[UUID, list[Kept]]:
     found: dict[UUID, list[Kept]] = {}
     with connection.cursor() as cursor:
         cursor.execute(_STORED, [list(ticket_ids)])
-        for pk, ticket_id, policy_id, terms_id, goal, cycle, run, target, used, *times in cursor.fetchall():
+        for pk, ticket_id, policy_id, terms_id, goal, cycle, run, target, used, *times, warned in cursor.fetchall():
             of_clock, of_row = map(_at, times[:5]), map(_at, times[5:])
             clock = Deadline(_GOALS[goal], _RUNS[run], _span(target), _span(used), *of_clock)  # type: ignore[arg-type]
             kept = Kept(pk, ticket_id, _id(policy_id), _id(terms_id), cycle, clock, *of_row)  # type: ignore[arg-type]
+            if warned is not None:
+                kept = kept._replace(warned_target=_span(warned))
             found.setdefault(ticket_id, []).append(kept)
     return found
 
@@ -252,6 +259,7 @@ def _write(workspace_id: UUID, rows: Sequence[Kept]) -> None:
             "breached_at": row.breached_at,
             "sweep_at": row.sweep_at,
             "quiet_until": row.quiet_until,
+            "warned_target": None if row.warned_target is None else _interval(row.warned_target),
         }
         for row in rows
     ]
@@ -285,9 +293,10 @@ class _Change:
 
 @dataclass
 class _Outcome:
-    rows: list[Kept]  # as they are to be, all of the ticket's
-    written: list[Kept]  # those of them that differ from what is stored
+    current: list[Kept]  # the clocks of what the customer waits or waited for
+    written: list[Kept]  # all that differ from what is stored, also those of waits that are gone
     breaches: list[Kept]  # those whose breach is to be recorded
+    is_moved: bool  # whether any has another deadline or target than before
 
 
 def _settled(row: Kept, change: _Change) -> Kept:
@@ -309,30 +318,54 @@ def _judged(row: Kept) -> Kept:
     return row._replace(breached_at=max(clock.due_at, row.deadline_set_at))
 
 
-def _reckon(past: Past, rows: Sequence[Kept], rule: Rule | None, change: _Change) -> _Outcome:
-    """All clocks of a ticket anew, each beside the one that is stored; what was judged stays as it was judged."""
+def _reckon(
+    past: Past, rows: Sequence[Kept], rule: Rule | None, change: _Change, elsewhere: Mapping[dt.datetime, Kept]
+) -> _Outcome:
+    """All clocks of a ticket anew, each beside the one that is stored; what was judged stays as it was judged.
+
+    `elsewhere` are next responses of tickets that a merge joined with this one or took apart, by
+    their start: what was recorded about a message there is not recorded again here.
+    """
     before = {row.id: row for row in rows}
     known = {_key(row.clock.goal, row.clock.started_at): row for row in rows}
     cycle = max((row.cycle for row in rows if row.clock.goal is Goal.NEXT_RESPONSE), default=0)
-    after: list[Kept] = []
+    current: list[Kept] = []
     if rule is not None and rule.terms_id is not None:
         read = clocks.reader(past.history, rule.terms)
         for wait in clocks.waits(past.history):
             row = known.get(_key(wait.goal, wait.start))
             if row is not None and _is_judged(row, wait):
-                after.append(row)
-            elif (clock := read(wait)) is None:
-                pass  # no longer promised
+                current.append(row)
+                continue
+            clock = read(wait)
+            if clock is None:
+                continue  # no longer promised
+            if row is not None and Run.STOPPED is row.clock.run is clock.run:
+                current.append(row)  # it ended without having been needed, under the terms of its time
             elif row is not None:
-                after.append(_moved(row, clock, rule, rule.terms_id, change))
-            else:
+                current.append(_moved(row, clock, rule, rule.terms_id, change, elsewhere))
+            elif change.is_past or not _is_over(wait, clock, change):
                 cycle += wait.goal is Goal.NEXT_RESPONSE
-                after.append(_begun(past, clock, rule, rule.terms_id, cycle, change))
-    seen = {row.id for row in after}
+                current.append(_begun(past, clock, rule, rule.terms_id, cycle, change, elsewhere))
+    seen = {row.id for row in current}
     # Not promised by this policy, or a message that a merge moved away.
-    after += [_ended(row, change) for row in rows if row.id not in seen]
-    breaches = [row for row in after if row.breached_at and not (row.id in before and before[row.id].breached_at)]
-    return _Outcome(after, [row for row in after if row != before.get(row.id)], breaches)
+    gone = [_ended(row, change) for row in rows if row.id not in seen]
+    after = [*current, *gone]
+    inherited = {one.breached_at for one in elsewhere.values()}
+    breaches = [
+        row
+        for row in after
+        if row.breached_at
+        and not (row.id in before and before[row.id].breached_at)
+        and not (row.clock.started_at in elsewhere and row.breached_at in inherited)
+    ]
+    written = [row for row in after if row != before.get(row.id)]
+    moved = any(_deadline(row) != _deadline(before.get(row.id)) for row in written)
+    return _Outcome(current, written, breaches, moved)
+
+
+def _deadline(row: Kept | None) -> tuple[Any, ...]:
+    return (row.clock.due_at, row.clock.target) if row else ()
 
 
 def _key(goal: Goal, start: dt.datetime) -> tuple[Goal, dt.datetime | None]:
@@ -346,27 +379,54 @@ def _is_judged(row: Kept, wait: clocks.Wait) -> bool:
     return judged is not None and (wait.goal is not Goal.RESOLUTION or wait.satisfied_at == judged)
 
 
-def _moved(row: Kept, clock: Deadline, rule: Rule, terms_id: UUID, change: _Change) -> Kept:
-    row = _settled(row, change)
-    warned_at, set_at = row.warned_at, row.deadline_set_at
-    if row.terms_id != terms_id or row.clock.target != clock.target:
+def _is_over(wait: clocks.Wait, clock: Deadline, change: _Change) -> bool:
+    """Whether a wait had ended before there was a promise about it: only a past that is told again judges it."""
+    return clock.run is Run.STOPPED or (wait.end is not None and wait.end < change.at)
+
+
+def _inherit(row: Kept, elsewhere: Mapping[dt.datetime, Kept]) -> Kept:
+    """The row with what was recorded about the same message on the ticket that it was on before."""
+    there = elsewhere.get(row.clock.started_at) if row.clock.goal is Goal.NEXT_RESPONSE else None
+    if there is None or row.breached_at is not None:
+        return row
+    return row._replace(
+        breached_at=there.breached_at,
+        warned_at=row.warned_at or there.warned_at,
+        warned_target=row.warned_target or there.warned_target,
+    )
+
+
+def _moved(
+    row: Kept,
+    clock: Deadline,
+    rule: Rule,
+    terms_id: UUID,
+    change: _Change,
+    elsewhere: Mapping[dt.datetime, Kept],
+) -> Kept:
+    row = _settled(_inherit(row, elsewhere), change)
+    set_at = row.deadline_set_at
+    if row.clock.target != clock.target or (row.terms_id != terms_id and row.clock.due_at != clock.due_at):
         set_at = clock.started_at if change.is_past else change.at
-        if clock.at_risk_at is None or clock.at_risk_at > change.at:
-            warned_at = None  # this deadline has its own warning
     moved = row._replace(
         policy_id=rule.policy_id,
         terms_id=terms_id,
         clock=clock,
         deadline_set_at=set_at,
-        warned_at=warned_at,
         quiet_until=change.now if change.is_past else row.quiet_until,
     )
     return _judged(moved).swept()
 
 
-def _begun(past: Past, clock: Deadline, rule: Rule, terms_id: UUID, cycle: int, change: _Change) -> Kept:
-    is_over = clock.satisfied_at is not None and clock.satisfied_at < change.at
-    is_past = change.is_past or is_over
+def _begun(
+    past: Past,
+    clock: Deadline,
+    rule: Rule,
+    terms_id: UUID,
+    cycle: int,
+    change: _Change,
+    elsewhere: Mapping[dt.datetime, Kept],
+) -> Kept:
     begun = Kept(
         id=new_id(),
         ticket_id=past.ticket_id,
@@ -374,10 +434,10 @@ def _begun(past: Past, clock: Deadline, rule: Rule, terms_id: UUID, cycle: int, 
         terms_id=terms_id,
         cycle=cycle if clock.goal is Goal.NEXT_RESPONSE else 1,
         clock=clock,
-        deadline_set_at=clock.started_at if is_past else max(clock.started_at, change.at),
-        quiet_until=change.now if is_past else None,
+        deadline_set_at=clock.started_at if change.is_past else max(clock.started_at, change.at),
+        quiet_until=change.now if change.is_past else None,
     )
-    return _judged(begun).swept()
+    return _judged(_inherit(begun, elsewhere)).swept()
 
 
 def _ended(row: Kept, change: _Change) -> Kept:
@@ -395,47 +455,78 @@ def track(
     at: dt.datetime,
     now: dt.datetime,
     is_past: bool = False,
-    is_whole: bool = False,
     is_new: bool = False,
-    is_background: bool = False,
-    rules: Rules | None = None,
+    related: Collection[UUID] = (),
 ) -> int:
-    """Bring the clocks of these tickets to what their history says, in the running transaction.
+    """Bring the clocks of tickets to what their history says, in the transaction of the change that holds them.
 
     `at` is when the change happened that asks for it, `now` the present. `is_past` says that a past
-    is told again, whose breaches are recorded but never sent, and `is_whole` that it is all of it
-    at once. `is_new`: the tickets were just made. `is_background`: nobody else changes them in this
-    transaction, so that their version has to be counted. Locks the tickets in the order of their
-    ids. Gives how many of them tell something else than before.
+    is told again, whose breaches are recorded but never sent. `is_new`: the tickets were just made.
+    `related` are tickets that a merge joined with these or took apart. Gives how many of the
+    tickets have another deadline than before.
     """
-    rules = rules or rules_of(workspace_id)
+    return _track(workspace_id, ticket_ids, _Change(at, now, is_past), is_new=is_new, related=related)
+
+
+def _track(
+    workspace_id: UUID,
+    ticket_ids: Sequence[UUID],
+    change: _Change,
+    *,
+    is_new: bool = False,
+    related: Collection[UUID] = (),
+    is_background: bool = False,
+    skips_known: bool = False,
+) -> int:
+    rules = rules_of(workspace_id)
     if not rules.rules and is_new:
         return 0
-    found = pasts(workspace_id, ticket_ids, lock=not is_new)
+    found = pasts(workspace_id, ticket_ids)
     known = {} if is_new else stored([past.ticket_id for past in found])
     if not rules.rules and not known:
         return 0
-    change = _Change(at, now, is_past, is_whole)
+    elsewhere = {
+        row.clock.started_at: row
+        for rows in (stored(list(related)) if related else {}).values()
+        for row in rows
+        if row.clock.goal is Goal.NEXT_RESPONSE
+    }
     outcomes = [
-        (past, rule, _reckon(past, known.get(past.ticket_id, []), rule, change))
+        (past, rule, _reckon(past, known.get(past.ticket_id, []), rule, change, elsewhere))
         for past in found
+        if not (skips_known and past.ticket_id in known)
         for rule in [rules.rule(past.facts)]
     ]
     _write(workspace_id, [row for _, _, outcome in outcomes for row in outcome.written])
-    moved = deadlines.put(
-        [_put(past.ticket_id, outcome.rows, rule, now) for past, rule, outcome in outcomes], counts=is_background
+    deadlines.put(
+        [_put(past.ticket_id, outcome.current, rule, change.now) for past, rule, outcome in outcomes],
+        counts=is_background,
     )
     with timeline.together():
         for past, _, outcome in outcomes:
             for row in outcome.breaches:
-                record(workspace_id, past.number, row, Event.SLA_BREACHED, row.breached_at or now)
-    return moved
+                record(workspace_id, past.number, row, Event.SLA_BREACHED, row.breached_at or change.now)
+    return sum(outcome.is_moved for _, _, outcome in outcomes)
+
+
+def _in_background(
+    workspace_id: UUID, ticket_ids: Sequence[UUID], change: _Change, *, skips_known: bool = False
+) -> int:
+    """Reckon many tickets in a transaction of their own.
+
+    They are locked first, in the order of their ids, and everything is read after: what was
+    committed while we waited counts.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(_LOCK, [workspace_id, list(ticket_ids)])
+        return _track(workspace_id, ticket_ids, change, is_background=True, skips_known=skips_known)
 
 
 def _put(ticket_id: UUID, rows: Sequence[Kept], rule: Rule | None, now: dt.datetime) -> deadlines.Put:
     """What the ticket tells of its clocks: of the answers the customer waited for, the latest."""
     latest: dict[Goal, Kept] = {}
-    for row in sorted(rows, key=lambda row: row.cycle):
+    for row in sorted(rows, key=lambda row: row.clock.started_at):
         latest[row.clock.goal] = row
     shown = [latest[goal].clock for goal in Goal if goal in latest]
     document = None
@@ -480,13 +571,22 @@ def follow(activities: Sequence[Activity], now: dt.datetime) -> None:
             now=now if is_past else at,
             is_past=is_past,
             is_new=all(activity.event == Event.CREATED for activity in theirs),
+            related={pk for activity in theirs for pk in _related(activity)},
         )
+
+
+def _related(activity: Activity) -> list[UUID]:
+    if activity.event not in (Event.MERGED, Event.UNMERGED):
+        return []
+    data: Mapping[str, str] = activity.payload["data"]
+    both = [UUID(data["source_id"]), UUID(data["target_id"])]
+    return [pk for pk in both if pk != activity.ticket_id]
 
 
 def _matters(activity: Activity) -> bool:
     if activity.event == Event.UPDATED:
         return any(change["field"] in _FIELDS and "key" not in change for change in activity.changes)
-    if activity.event == Event.COMMENT_ADDED:
+    if activity.event in (Event.COMMENT_ADDED, Event.COMMENT_DELETED):
         data: Mapping[str, Any] = activity.payload["data"]
         return not data.get("is_internal") and not data.get("is_automatic")
     return True
@@ -494,22 +594,12 @@ def _matters(activity: Activity) -> bool:
 
 def catch_up(workspace_id: UUID, ticket_ids: Sequence[UUID] | None, now: dt.datetime) -> None:
     """Tickets were written past the services (`Subscriptions.loaded`): their clocks are reckoned as those of a past."""
-    rules = rules_of(workspace_id)
-    if not rules.rules:
+    if not rules_of(workspace_id).rules:
         return
-    wanted = iter(ticket_ids) if ticket_ids is not None else _without_clocks(workspace_id)
-    for batch in batches(wanted):
-        with transaction.atomic():
-            track(
-                workspace_id=workspace_id,
-                ticket_ids=batch,
-                at=now,
-                now=now,
-                is_past=True,
-                is_whole=True,
-                is_background=True,
-                rules=rules,
-            )
+    change = _Change(at=now, now=now, is_past=True, is_whole=True)
+    for batch in batches(ticket_ids if ticket_ids is not None else _without_clocks(workspace_id)):
+        # One that got its clocks meanwhile, by a change of its own, is no past.
+        _in_background(workspace_id, batch, change, skips_known=ticket_ids is None)
 
 
 def batches(ids: Iterable[UUID], size: int = BATCH) -> Iterator[list[UUID]]:
@@ -536,6 +626,8 @@ def in_work(workspace_id: UUID) -> list[UUID]:
 
 
 def retrack(*, workspace_id: UUID, ticket_ids: Sequence[UUID], now: dt.datetime) -> int:
-    """Reckon tickets in work anew, in a transaction: a policy or a calendar has changed. Gives how many moved."""
-    with transaction.atomic():
-        return track(workspace_id=workspace_id, ticket_ids=ticket_ids, at=now, now=now, is_background=True)
+    """Reckon tickets in work anew, in a transaction: a policy or a calendar has changed.
+
+    Gives how many of them have another deadline than before.
+    """
+    return _in_background(workspace_id, ticket_ids, _Change(at=now, now=now))

@@ -95,7 +95,7 @@ def _rule(
 ) -> Rule:
     if draft is not None and hours is not None and hours.pk == draft.pk:
         hours = draft
-    terms = rules.terms_of(policy.pk, rules.document_of(policy, hours))
+    terms = rules.terms_of(policy.pk, rules.document_of(policy, hours), policy.name)
     return rules.rule_of(
         policy.pk, None, terms, is_default=policy.is_default, conditions=policy.conditions, parents=parents
     )

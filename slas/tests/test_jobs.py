@@ -96,6 +96,14 @@ class TestDeriving:
         clock = clock_of(ticket, "first_response")
         assert (clock.policy_id, clock.due_at) == (policy.pk, at(0, "11:00"))
 
+    def test_a_new_name_moves_nothing(self, workspace: Workspace, policy: SLAPolicy) -> None:
+        ticket = make_ticket(workspace, now=at(0, "09:00"))
+        setup.save_policy(workspace=workspace, policy=policy, changes={"name": "Renamed"}, now=at(0, "10:00"))
+        assert run_newest(workspace, at(0, "10:01")) == {"tickets": 1, "moved": 0}
+        ticket.refresh_from_db()
+        assert (ticket.sla or {})["policy"]["name"] == "Renamed"
+        assert clock_of(ticket, "resolution").deadline_set_at == at(0, "09:00")
+
     def test_saving_twice_before_it_began_asks_once(self, workspace: Workspace, policy: SLAPolicy) -> None:
         before = Job.unscoped.count()
         for hours in (3, 4, 5):
@@ -123,7 +131,7 @@ class TestDeriving:
         take_up_lost_jobs()
         assert str(job.pk) in queued
 
-    def test_a_job_that_fails_says_so(
+    def test_a_job_that_goes_wrong_is_tried_again_and_says_so_after_the_last_time(
         self, workspace: Workspace, policy: SLAPolicy, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*_: Any, **__: Any) -> None:
@@ -131,10 +139,21 @@ class TestDeriving:
 
         job = jobs.start(workspace=workspace, kind="derive", now=at(0))
         monkeypatch.setattr(jobs, "derive", fail)
-        with pytest.raises(RuntimeError):
-            run_job(str(job.pk))
-        job.refresh_from_db()
+        for attempt in range(jobs.ATTEMPTS):
+            assert job.state == "waiting", attempt
+            with pytest.raises(RuntimeError):
+                run_job(str(job.pk))
+            job.refresh_from_db()
         assert (job.state, job.result) == ("failed", {"error": "Something went wrong on our side."})
+
+    def test_a_job_whose_workers_all_die_is_given_up(self, workspace: Workspace, policy: SLAPolicy) -> None:
+        job = jobs.start(workspace=workspace, kind="derive", now=at(0))
+        for day in range(jobs.ATTEMPTS):
+            assert job.pk in jobs.lost(now=at(day, "12:00"))
+            assert jobs.take(job_id=job.pk, now=at(day, "12:00"))
+        assert job.pk not in jobs.lost(now=at(9))
+        job.refresh_from_db()
+        assert job.state == "failed"
 
     @pytest.mark.parametrize("count", [1, 40])
     def test_saving_a_policy_costs_the_same_however_many_there_are(

@@ -78,7 +78,7 @@ class TestOne:
     def test_the_ticket_says_that_it_is_breached(self, ticket: Ticket) -> None:
         sweep.sweep_all(now=at(0, "12:00"))
         ticket.refresh_from_db()
-        assert ticket.sla_state == "breached" and ticket.next_deadline_at == at(0, "11:00")
+        assert ticket.sla_missed and ticket.next_deadline_at == at(0, "11:00")
 
     def test_pausing_and_coming_back_does_not_warn_again(self, ticket: Ticket) -> None:
         sweep.sweep_all(now=at(0, "15:30"))
@@ -202,7 +202,7 @@ class TestMany:
         assert breaches.count() == breaches.values("ticket").distinct().count() == count
         assert set(breaches.values_list("occurred_at", flat=True).distinct()) == {at(0, "11:00")}
         assert Clock.unscoped.filter(goal="first_response", breached_at=at(0, "11:00")).count() == count
-        assert Ticket.unscoped.filter(sla_state="breached").count() == count
+        assert Ticket.unscoped.filter(sla_missed=True).count() == count
 
     def test_a_sweeper_passes_over_a_ticket_that_somebody_works_on_and_comes_back_to_it(self) -> None:
         workspace = WorkspaceFactory()

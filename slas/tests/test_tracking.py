@@ -140,7 +140,7 @@ class TestAnswering:
         tracking.retrack(workspace_id=ticket.workspace_id, ticket_ids=[ticket.pk], now=at(0, "12:01"))
         ticket.refresh_from_db()
         assert clock_of(ticket, "first_response").due_at == at(0, "11:00")
-        assert ticket.sla_state == "breached"
+        assert ticket.sla_missed
 
 
 class TestPausing:
@@ -354,5 +354,5 @@ class TestMissedBeforeItStoodStill:
         assert sla_events(ticket) == [("ticket.sla.breached", "resolution", at(0, "10:40"))]
         sweep.sweep_all(now=at(0, "10:50"))
         ticket.refresh_from_db()
-        assert ticket.sla_state == "breached"
+        assert ticket.sla_missed
         assert len([event for event in sla_events(ticket) if event[1] == "resolution"]) == 1

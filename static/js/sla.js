@@ -24,6 +24,7 @@ const SAID = {
   breached: (left) => `Breached ${left}`,
 };
 const TONES = { at_risk: "warn", breached: "bad" };
+const WORDS = { on_track: "On track", at_risk: "At risk", breached: "Breached" };
 
 // The icons of the states stand in a template on the page.
 function icon(state) {
@@ -39,11 +40,13 @@ function count(badge, now) {
     badge.dataset.state = state;
     if (TONES[state]) badge.dataset.tone = TONES[state];
     else delete badge.dataset.tone;
+    const heard = badge.querySelector(".visually-hidden > .state");
+    if (heard) heard.textContent = WORDS[state];
     const drawn = icon(state);
     if (drawn) badge.querySelector(":scope > svg")?.replaceWith(drawn);
   }
   let said = SAID[state](words(Date.parse(badge.dataset.due) - now));
-  if (state === "on_track" && "long" in badge.dataset) said = `On track, ${said}`;
+  if (state === "on_track" && "long" in badge.dataset) said = `${WORDS.on_track}, ${said}`;
   const left = badge.querySelector(".left");
   if (left.textContent !== said) left.textContent = said;
 }

@@ -183,11 +183,11 @@ class Stage:
     def _categorise(self) -> None:
         for topic, color, description, below in demo_texts.CATEGORIES:
             changes = {"name": topic, "color": color, "description": description}
-            parent = setup.save_category(workspace=self.workspace, changes=changes)
+            parent = setup.save_category(workspace=self.workspace, changes=changes, now=self.now)
             self.categories[topic], self.topics[topic] = parent, topic
             for name, shade in below:
                 child = {"name": name, "color": shade, "parent_id": parent.pk}
-                self.categories[name] = setup.save_category(workspace=self.workspace, changes=child)
+                self.categories[name] = setup.save_category(workspace=self.workspace, changes=child, now=self.now)
                 self.topics[name] = topic
 
     def _meet_customers(self) -> None:

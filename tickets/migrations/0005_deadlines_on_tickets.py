@@ -48,6 +48,13 @@ class Migration(migrations.Migration):
                 max_length=8,
             ),
         ),
+        migrations.AddField(
+            model_name="ticket",
+            name="sla_missed",
+            field=models.BooleanField(
+                db_default=False, default=False, editable=False, help_text="Some target was missed."
+            ),
+        ),
         migrations.AlterField(
             model_name="activity",
             name="event",
@@ -56,7 +63,7 @@ class Migration(migrations.Migration):
         AddConstraintNotValid(
             model_name="ticket",
             constraint=models.CheckConstraint(
-                condition=Q(("sla_state__in", ["", "running", "paused", "met", "breached"])), name="ticket_sla_state"
+                condition=Q(("sla_state__in", ["", "running", "paused", "met"])), name="ticket_sla_state"
             ),
         ),
     ]

@@ -24,7 +24,11 @@ FROM batch JOIN tickets t ON t.id = batch.ticket_id
 WHERE s.ticket_id = batch.ticket_id
 RETURNING s.ticket_id
 """
-FILL_ONE = "UPDATE ticket_search s SET subject = t.subject FROM tickets t WHERE t.id = s.ticket_id AND t.id = %s"
+# Whoever held the row may have written a newer subject: that one stays.
+FILL_ONE = """
+UPDATE ticket_search s SET subject = t.subject FROM tickets t
+WHERE t.id = s.ticket_id AND t.id = %s AND s.subject = ''
+"""
 
 
 def fill(_apps: Any, schema_editor: Any) -> None:

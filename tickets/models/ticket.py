@@ -112,6 +112,9 @@ class Ticket(WorkspaceModel):
         editable=False,
         help_text="See `tickets.deadlines.Columns`.",
     )
+    sla_missed = models.BooleanField(
+        default=False, db_default=False, editable=False, help_text="Some target was missed."
+    )
     sla = models.JSONField(
         null=True, blank=True, editable=False, help_text="What rows show of the clocks: `tickets.deadlines.write`."
     )
@@ -155,7 +158,7 @@ class Ticket(WorkspaceModel):
             ),
             models.CheckConstraint(condition=~Q(merged_into=F("id")), name="ticket_is_not_merged_into_itself"),
             models.CheckConstraint(
-                condition=Q(sla_state__in=["", "running", "paused", "met", "breached"]), name="ticket_sla_state"
+                condition=Q(sla_state__in=["", "running", "paused", "met"]), name="ticket_sla_state"
             ),
         ]
         # Chosen from EXPLAIN (ANALYZE, BUFFERS) on a million tickets: docs/benchmarks.

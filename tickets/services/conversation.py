@@ -152,6 +152,13 @@ def agent_reply(
 
 
 @transaction.atomic
+def system_note(*, ticket: Ticket, body: str, actor: Actor, now: dt.datetime) -> Comment:
+    """The helpdesk itself leaves a note for the agents. Raises InvalidInput for the body, Conflict when merged."""
+    fresh = base.lock(ticket)
+    return _add(fresh, author_type="system", actor=actor, body=body, channel="web", now=now, internal=True)
+
+
+@transaction.atomic
 def customer_reply(
     *,
     ticket: Ticket,

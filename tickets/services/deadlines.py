@@ -12,12 +12,12 @@ from tickets.deadlines import Columns
 
 # `updated_at` stays: nobody worked on the ticket.
 _PUT = """
-UPDATE tickets SET sla = new.sla, sla_state = new.state, next_deadline_at = new.next_deadline_at,
-       next_risk_at = new.next_risk_at, version = version + %s
+UPDATE tickets SET sla = new.sla, sla_state = new.state, sla_missed = new.missed,
+       next_deadline_at = new.next_deadline_at, next_risk_at = new.next_risk_at, version = version + %s
 FROM jsonb_to_recordset(%s::jsonb)
-     AS new (id uuid, sla jsonb, state varchar, next_deadline_at timestamptz, next_risk_at timestamptz)
+     AS new (id uuid, sla jsonb, state varchar, missed boolean, next_deadline_at timestamptz, next_risk_at timestamptz)
 WHERE tickets.id = new.id AND (
-    tickets.sla IS DISTINCT FROM new.sla OR tickets.sla_state <> new.state
+    tickets.sla IS DISTINCT FROM new.sla OR tickets.sla_state <> new.state OR tickets.sla_missed <> new.missed
     OR tickets.next_deadline_at IS DISTINCT FROM new.next_deadline_at
     OR tickets.next_risk_at IS DISTINCT FROM new.next_risk_at
 )
@@ -46,6 +46,7 @@ def put(puts: Sequence[Put], *, counts: bool) -> int:
             "id": one.ticket_id,
             "sla": one.document,
             "state": one.columns.state,
+            "missed": one.columns.is_missed,
             "next_deadline_at": one.columns.next_deadline_at,
             "next_risk_at": one.columns.next_risk_at,
         }
@@ -56,7 +57,7 @@ def put(puts: Sequence[Put], *, counts: bool) -> int:
         return int(cursor.rowcount)
 
 
-def mark_breached(ticket_ids: Sequence[UUID]) -> None:
+def mark_missed(ticket_ids: Sequence[UUID]) -> None:
     """A running deadline of these (locked) tickets has passed."""
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE tickets SET sla_state = 'breached' WHERE id = ANY(%s)", [list(ticket_ids)])
+        cursor.execute("UPDATE tickets SET sla_missed = true WHERE id = ANY(%s)", [list(ticket_ids)])

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
+from helpdesk.accounts import services as accounts
 from helpdesk.accounts.models import User, Workspace
 from helpdesk.errors import Conflict, InvalidInput, NotFound
 from tickets import markup
@@ -51,7 +52,9 @@ def descendants(workspace_id: UUID, category_id: UUID) -> list[UUID]:
 
 
 @transaction.atomic
-def save_category(*, workspace: Workspace, changes: Mapping[str, Any], category: Category | None = None) -> Category:
+def save_category(
+    *, workspace: Workspace, changes: Mapping[str, Any], now: dt.datetime, category: Category | None = None
+) -> Category:
     """Make a category, or change the given fields of one: name, description, color, parent_id.
 
     Raises InvalidInput naming the field (also a name that exists beside it, a circle, a tree
@@ -75,11 +78,14 @@ def save_category(*, workspace: Workspace, changes: Mapping[str, Any], category:
     if "parent_id" in changes:
         category.parent = base.find_category(workspace.pk, changes["parent_id"], "parent_id")
         _refuse_circles(category)
+    is_moved = not category._state.adding and "parent_id" in changes
     try:
         with transaction.atomic():
             category.save()
     except IntegrityError:
         raise InvalidInput.of("name", "There is a category with this name already.") from None
+    if is_moved:
+        accounts.facts_changed(workspace_id=workspace.pk, now=now)
     return category
 
 

@@ -21,7 +21,7 @@ def workspace():
 
 class TestCategories:
     def save(self, workspace, category=None, **changes):
-        return setup.save_category(workspace=workspace, changes=changes, category=category)
+        return setup.save_category(workspace=workspace, changes=changes, category=category, now=NOW)
 
     def test_a_category_has_a_name_a_colour_and_a_place_in_the_tree(self, workspace):
         billing = self.save(workspace, name="Billing", color="#3B82F6", description="Payments")

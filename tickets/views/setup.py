@@ -79,7 +79,9 @@ def category(request: WorkspaceRequest, pk: UUID | None = None) -> HttpResponse:
     )
     if request.method == "POST" and form.is_valid():
         try:
-            saved = setup.save_category(workspace=request.workspace, changes=form.cleaned_data, category=chosen)
+            saved = setup.save_category(
+                workspace=request.workspace, changes=form.cleaned_data, category=chosen, now=timezone.now()
+            )
         except DomainError as error:
             form.refuse(error)
         else:

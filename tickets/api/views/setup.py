@@ -57,7 +57,7 @@ class Categories(TicketView):
     )
     @idempotent
     def post(self, request: Request) -> HttpResponseBase:
-        made = setup.save_category(workspace=self.workspace, changes=self.read(shapes.CategoryIn))
+        made = setup.save_category(workspace=self.workspace, changes=self.read(shapes.CategoryIn), now=self.now)
         headers = {"Location": f"/api/tickets/categories/{made.pk}"}
         return Response(shapes.category(made), status=201, headers=headers)
 
@@ -87,9 +87,8 @@ class OneCategory(TicketView):
     def put(self, request: Request, category_id: UUID) -> HttpResponseBase:
         changes = self.read(shapes.CategoryChanges)
         category = self.category(category_id)
-        return Response(
-            shapes.category(setup.save_category(workspace=self.workspace, changes=changes, category=category))
-        )
+        saved = setup.save_category(workspace=self.workspace, changes=changes, category=category, now=self.now)
+        return Response(shapes.category(saved))
 
     @described(
         "categories_patch",
