@@ -94,6 +94,7 @@ INSTALLED_APPS = [
     "helpdesk.accounts",
     "helpdesk.api",
     "tickets",
+    "tickets.automation.apps.AutomationConfig",
     "slas",
     "portal",
 ]
@@ -267,6 +268,7 @@ SPECTACULAR_SETTINGS = {
         "ClockSpanKindEnum": "slas.api.serializers.SPAN_KINDS",
         "SLAJobKindEnum": "slas.api.serializers.JOB_KINDS",
         "SLAJobStateEnum": "slas.api.serializers.JOB_STATES",
+        "AutomationTriggerEnum": "tickets.automation.api.TRIGGER_WORDS",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -301,6 +303,7 @@ CELERY_BEAT_SCHEDULE = {
     "close resolved tickets": {"task": "tickets.tasks.close_resolved", "schedule": 300.0},
     "purge the trash": {"task": "tickets.tasks.purge_trash", "schedule": 3600.0},
     "record what is due under service levels": {"task": "slas.tasks.sweep_clocks", "schedule": 15.0},
+    "give waiting tickets to free agents": {"task": "tickets.automation.tasks.serve_waiting", "schedule": 20.0},
     "take up lost jobs": {"task": "slas.tasks.take_up_lost_jobs", "schedule": 60.0},
     "fold ticket counts": {"task": "tickets.tasks.fold_counts", "schedule": 30.0},
     "forget old idempotency keys": {"task": "helpdesk.tasks.forget_idempotency_keys", "schedule": 3600.0},

@@ -14,6 +14,7 @@ urlpatterns = [
     path("", include("tickets.urls")),
     path("", include("portal.urls")),
     path("", include("slas.urls")),
+    path("", include("tickets.automation.urls")),
     path("api/", include("helpdesk.api.urls")),
     path("api/", include("tickets.api.urls")),
 ]

@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from portal.models import Satisfaction
-from tickets.admin import OfTicket
+from tickets.admin_site import OfTicket
 
 
 @admin.register(Satisfaction)

@@ -14,6 +14,7 @@ from django.utils import timezone
 from helpdesk.accounts.admin_site import ReadOnlyAdmin, ScopedRelatedFilter, WorkspaceAdmin
 from helpdesk.errors import DomainError
 from tickets import search
+from tickets.admin_site import OfTicket, number_in
 from tickets.events import Actor, ActorKind
 from tickets.forms import LinesField
 from tickets.models import (
@@ -43,31 +44,6 @@ from tickets.services import editing, setup
 def _actor(request: HttpRequest) -> Actor:
     user: Any = request.user
     return Actor(ActorKind.AGENT, user.name or user.email, user_id=user.pk)
-
-
-def _number(term: str) -> int | None:
-    """The ticket number that somebody typed, with or without its #."""
-    digits = term.strip().removeprefix("#")
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 19 else None
-
-
-class OfTicket(ReadOnlyAdmin):
-    """Rows that hang on a ticket: found by its number or by words of its subject. Other apps' rows, too."""
-
-    big = True
-    ticket_field = "ticket"
-    list_select_related: Any = ("ticket",)
-    search_help_text = "A ticket's number, or words of its subject"
-    search_fields: Any = ("ticket__subject",)
-    sortable_by = ()
-
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        number = _number(search_term)
-        if number is not None:
-            return queryset.filter(**{f"{self.ticket_field}__number": number}), False
-        if not search_term.strip():
-            return queryset, False
-        return queryset.filter(**{f"{self.ticket_field}__in": search.having_subject(search_term)}), False
 
 
 # --- Tickets ----------------------------------------------------------------------------------
@@ -188,7 +164,7 @@ class TicketAdmin(WorkspaceAdmin):
         return rows.defer("description", "description_html")
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        number = _number(search_term)
+        number = number_in(search_term)
         if number is not None:
             return queryset.filter(number=number), False
         if "@" in search_term:
@@ -387,7 +363,7 @@ class CategoryAdmin(WorkspaceAdmin):
         changes = {name: values[name] for name in ("name", "description", "color")}
         changes["parent_id"] = values["parent"].pk if values["parent"] else None
         stored = Category.objects.for_workspace(obj.workspace_id).get(pk=obj.pk) if change else None
-        saved = setup.save_category(workspace=obj.workspace, changes=changes, category=stored)
+        saved = setup.save_category(workspace=obj.workspace, changes=changes, category=stored, now=timezone.now())
         obj.pk = saved.pk
 
     @admin.action(description="Archive", permissions=["change"])

@@ -170,6 +170,12 @@ class Membership(WorkspaceModel):
         default=Role.AGENT.value,
     )
     is_active = models.BooleanField(default=True)
+    is_available = models.BooleanField(
+        default=True, db_default=True, help_text="Away: no ticket is given to them by a rule."
+    )
+    capacity = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Open tickets that rules give them at most; empty: no limit."
+    )
     created_at = models.DateTimeField(default=utc_now, editable=False)
 
     workspaces: list[Workspace]  # all of the person's, on the membership of a console request

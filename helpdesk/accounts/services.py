@@ -6,6 +6,7 @@ import logging
 import secrets
 import zoneinfo
 from collections.abc import Callable, Iterable
+from types import EllipsisType
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,7 @@ INVITATION_DAYS = 7
 NAME_LENGTH = 120
 TEAM_NAME_LENGTH = 80
 SIGNATURE_LENGTH = 2000
+MAX_CAPACITY = 10_000
 
 MemberLeft = Callable[[Membership, User | None, dt.datetime], None]
 _member_left: list[MemberLeft] = []
@@ -43,6 +45,25 @@ def listen_member_left(handler: MemberLeft) -> None:
     """
     if handler not in _member_left:
         _member_left.append(handler)
+
+
+FactsChanged = Callable[[UUID, dt.datetime], None]
+_facts_changed: list[FactsChanged] = []
+
+
+def listen_facts_changed(handler: FactsChanged) -> None:
+    """Call `handler(workspace_id, now)` when customers, companies or categories say something else about tickets.
+
+    Whoever decides by them (which policy a ticket has) decides anew then.
+    """
+    if handler not in _facts_changed:
+        _facts_changed.append(handler)
+
+
+def facts_changed(*, workspace_id: UUID, now: dt.datetime) -> None:
+    """Say that what is known about the customers or the topics of a workspace's tickets has changed."""
+    for handler in _facts_changed:
+        handler(workspace_id, now)
 
 
 WorkspaceMade = Callable[[Workspace, dt.datetime], None]
@@ -341,6 +362,46 @@ def reactivate_member(*, membership: Membership, by: Membership | None, now: dt.
     if not fresh.is_active:
         fresh.is_active = True
         fresh.save(update_fields=["is_active"])
+    return fresh
+
+
+def find_member(workspace_id: UUID, user_id: UUID) -> Membership:
+    """The member who is this person, also one who left. Raises NotFound, also for a foreign one."""
+    rows = Membership.objects.for_workspace(workspace_id).select_related("user", "workspace")
+    found: Membership | None = rows.filter(user_id=user_id).first()
+    if found is None:
+        raise NotFound("There is no such member.", errors={"id": ["There is no such member."]})
+    return found
+
+
+@transaction.atomic
+def set_availability(
+    *,
+    membership: Membership,
+    is_available: bool | EllipsisType = ...,
+    capacity: int | EllipsisType | None = ...,
+    by: Membership | None,
+    now: dt.datetime,
+) -> Membership:
+    """Say whether rules give tickets to a member, and how many open ones at most; None is no limit.
+
+    What is not given stays. Members say themselves whether they are available; the rest takes an
+    admin. `by` is None for a superuser. Raises NotAllowed, InvalidInput naming is_available or capacity.
+    """
+    if by is not None and (by.pk != membership.pk or capacity is not ...):
+        _must_manage(by, membership.workspace_id)
+    # The row, not the workspace: people go and come all day, and nothing else depends on it.
+    rows = Membership.objects.for_workspace(membership.workspace_id).select_related("user", "workspace")
+    fresh: Membership = rows.select_for_update(of=("self",), no_key=True).get(pk=membership.pk)
+    if is_available is not ...:
+        if not isinstance(is_available, bool):
+            raise InvalidInput.of("is_available", "This must be true or false.")
+        fresh.is_available = is_available
+    if capacity is not ...:
+        if capacity is not None and (type(capacity) is not int or not 1 <= capacity <= MAX_CAPACITY):
+            raise InvalidInput.of("capacity", f"This must be a whole number from 1 to {MAX_CAPACITY}, or empty.")
+        fresh.capacity = capacity
+    fresh.save(update_fields=["is_available", "capacity"])
     return fresh
 
 

@@ -1,6 +1,7 @@
 """Signing in, who am I, and the people of a workspace: members, teams, contacts."""
 
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Prefetch, Q
 from drf_spectacular.types import OpenApiTypes
@@ -9,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from helpdesk.accounts import tokens
+from helpdesk.accounts import services, tokens
 from helpdesk.accounts.models import Contact, Membership, Team
 from helpdesk.accounts.roles import Permission, Role
 from helpdesk.api.schema import PAGE_PARAMETERS, envelope_of
@@ -36,6 +37,24 @@ class RefreshInput(StrictSerializer):
     """A refresh token."""
 
     refresh = serializers.CharField(max_length=4000, trim_whitespace=False)
+
+
+class OwnAvailabilityInput(StrictSerializer):
+    """Whether I am there."""
+
+    is_available = serializers.BooleanField(required=False)
+
+
+class AvailabilityInput(OwnAvailabilityInput):
+    """What rules may give to a member; what is not sent stays."""
+
+    capacity = serializers.IntegerField(
+        min_value=1,
+        max_value=services.MAX_CAPACITY,
+        required=False,
+        allow_null=True,
+        help_text="Open tickets that rules give them at most; null: no limit.",
+    )
 
 
 # --- What goes out ----------------------------------------------------------------------------
@@ -82,6 +101,11 @@ class ContactOutput(serializers.Serializer[Any]):
     attributes = serializers.DictField()
 
 
+class Availability(serializers.Serializer[Any]):
+    is_available = serializers.BooleanField(help_text="Rules give no ticket to somebody who is away.")
+    capacity = serializers.IntegerField(allow_null=True, help_text="Open tickets at most; null: no limit.")
+
+
 def me_json(membership: Membership) -> dict[str, Any]:
     """A person and their workspace, as the sign-in answers."""
     user, workspace = membership.user, membership.workspace
@@ -101,6 +125,11 @@ def member_json(membership: Membership) -> dict[str, Any]:
         "role": membership.role,
         "is_active": tokens.is_active(membership),
     }
+
+
+def availability_json(membership: Membership) -> dict[str, Any]:
+    """What rules may give to a member."""
+    return {"is_available": membership.is_available, "capacity": membership.capacity}
 
 
 def contact_json(contact: Contact) -> dict[str, Any]:
@@ -195,6 +224,76 @@ class MeView(ApiView):
     def get(self, request: Request) -> Response:
         """The person and the workspace that this token or key acts for."""
         return Response(me_json(self.membership))
+
+
+class OwnAvailability(ApiView):
+    """Whether the caller is given tickets by rules."""
+
+    permissions = {"PUT": Permission.NOTE, "PATCH": Permission.NOTE}  # not by a key that only reads
+    parameters = ()
+
+    @extend_schema(
+        operation_id="own_availability", summary="Am I available", tags=["People"], responses={200: Availability}
+    )
+    def get(self, request: Request) -> Response:
+        """Whether rules give me tickets, and how many open ones at most."""
+        return Response(availability_json(self.membership))
+
+    @extend_schema(
+        operation_id="set_own_availability",
+        summary="Come or go",
+        tags=["People"],
+        request=OwnAvailabilityInput,
+        responses={200: Availability},
+    )
+    def put(self, request: Request) -> Response:
+        """Say whether I am available; while I am away, rules give me no tickets."""
+        given = self.read(OwnAvailabilityInput)
+        me = self.membership
+        return Response(availability_json(services.set_availability(membership=me, by=me, now=self.now, **given)))
+
+    @extend_schema(
+        operation_id="patch_own_availability",
+        summary="Come or go",
+        tags=["People"],
+        request=OwnAvailabilityInput,
+        responses={200: Availability},
+    )
+    def patch(self, request: Request) -> Response:
+        """The same as PUT."""
+        return self.put(request)
+
+
+class UserAvailability(ApiView):
+    """Whether a member is given tickets by rules, and how many."""
+
+    permissions = {"PUT": Permission.MANAGE, "PATCH": Permission.MANAGE}
+    parameters = ()
+
+    @extend_schema(
+        operation_id="set_availability",
+        summary="Set a member's availability and capacity",
+        tags=["People"],
+        request=AvailabilityInput,
+        responses={200: Availability},
+    )
+    def put(self, request: Request, user_id: UUID) -> Response:
+        """Changes the fields that are sent. For admins."""
+        given = self.read(AvailabilityInput)
+        member = services.find_member(self.workspace.pk, user_id)
+        saved = services.set_availability(membership=member, by=self.membership, now=self.now, **given)
+        return Response(availability_json(saved))
+
+    @extend_schema(
+        operation_id="patch_availability",
+        summary="Set a member's availability and capacity",
+        tags=["People"],
+        request=AvailabilityInput,
+        responses={200: Availability},
+    )
+    def patch(self, request: Request, user_id: UUID) -> Response:
+        """The same as PUT. For admins."""
+        return self.put(request, user_id)
 
 
 class Users(ApiView):

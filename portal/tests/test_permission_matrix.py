@@ -39,6 +39,7 @@ pytestmark = pytest.mark.django_db
 
 # The app beside this one is known by name only (see the import contracts).
 BusinessHours, Policy, Job = (apps.get_model("slas", name) for name in ("BusinessHours", "SLAPolicy", "Job"))
+Rule = apps.get_model("automation", "Rule")
 CHANGEABLE: tuple[Any, ...] = (
     Activity,
     Attachment,
@@ -51,6 +52,7 @@ CHANGEABLE: tuple[Any, ...] = (
     Job,
     Membership,
     Policy,
+    Rule,
     Team,
     Ticket,
     View,
@@ -74,7 +76,7 @@ class Row:
     @property
     def is_api(self) -> bool:
         """Whether the address answers JSON to a bearer token."""
-        return self.name.startswith(("api:", "tickets_api:", "slas:api-", "portal:public"))
+        return self.name.startswith(("api:", "tickets_api:", "slas:api-", "automation:api-", "portal:public"))
 
     def __str__(self) -> str:
         return f"{self.method} {self.name}"
@@ -233,6 +235,15 @@ API = [
     *rows("GET", "slas:api-jobs", "admin"),
     *rows("GET", "slas:api-job", "admin", "sla_job"),
     *rows("GET", "slas:api-ticket-sla", SIGNED_IN, "ticket"),
+    *rows("GET", "automation:api-rules", SIGNED_IN),
+    *rows("POST", "automation:api-rules", "admin", name="x", triggers=["created"], actions=[{"do": "escalate"}]),
+    *rows("GET", "automation:api-rule", SIGNED_IN, "rule"),
+    *rows("PUT PATCH DELETE", "automation:api-rule", "admin", "rule"),
+    *rows("PUT", "automation:api-order", "admin", rule_ids=["$rule"]),
+    *rows("GET", "automation:api-rule-log", SIGNED_IN, "rule"),
+    *rows("GET", "automation:api-ticket-log", SIGNED_IN, "ticket"),
+    *rows("GET PUT PATCH", "automation:api-own-availability", SIGNED_IN, is_available=False),
+    *rows("PUT PATCH", "automation:api-availability", "admin", "agent_user", is_available=False, capacity=5),
     *rows("POST", "portal:public-tickets", ANYBODY),
 ]
 
@@ -282,6 +293,13 @@ class World:
             ).pk,
             "hours": BusinessHours.unscoped.create(workspace=self.workspace, name="h").pk,
             "sla_job": Job.unscoped.create(workspace=self.workspace, kind="derive").pk,
+            "rule": Rule.unscoped.create(
+                workspace=self.workspace,
+                name="r",
+                triggers=["created"],
+                conditions={"all": []},
+                actions=[{"do": "escalate"}],
+            ).pk,
             "slug": self.workspace.slug,
         }
         self.belongs_to("agent")
@@ -300,6 +318,8 @@ class World:
         """`$name` in a row's body stands for a thing of this world."""
         if value == "$upload":
             return SimpleUploadedFile("a.txt", b"words")
+        if isinstance(value, list):
+            return [self.filled(one) for one in value]
         return str(self.things[value[1:]]) if isinstance(value, str) and value.startswith("$") else value
 
 

@@ -54,7 +54,10 @@ class Assignment(WorkspaceModel):
 
     class Meta:
         db_table = "ticket_assignments"
-        indexes = [models.Index(fields=["ticket", "assigned_at"], name="ticket_assignments_in_order")]
+        indexes = [
+            models.Index(fields=["ticket", "assigned_at"], name="ticket_assignments_in_order"),
+            models.Index(fields=["workspace", "assignee", "id"], name="ticket_assignments_by_agent"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["ticket"], condition=Q(ended_at=None), name="one_current_assignment_per_ticket"

@@ -113,6 +113,7 @@ def fill(workspace: Workspace, start: int, count: int) -> None:
         )
         IdempotencyKey.unscoped.create(workspace=workspace, caller="x", key=word, endpoint="/", body_hash=word)
         give_service_levels(workspace, word, first)
+        give_automation(workspace, word, first, team)
         apps.get_model("portal", "Satisfaction").unscoped.create(
             workspace=workspace, ticket=first, contact=contact, rating=5, resolved_at=NOW
         )
@@ -138,6 +139,15 @@ def give_service_levels(workspace: Workspace, word: str, ticket: Ticket) -> None
         as_of=NOW,
         deadline_set_at=NOW,
     )
+
+
+def give_automation(workspace: Workspace, word: str, ticket: Ticket, team: Any) -> None:
+    """A row of every model of the automation."""
+    model = {name: apps.get_model("automation", name).unscoped for name in ("Rule", "Run", "Waiting")}
+    rule = model["Rule"].create(workspace=workspace, name=word, triggers=["created"])
+    activity = ticket.activities.first()
+    model["Run"].create(workspace=workspace, rule=rule, ticket=ticket, activity=activity, trigger="created", ran_at=NOW)
+    model["Waiting"].create(workspace=workspace, ticket=ticket, rule=rule, team=team, method="least_busy", since=NOW)
 
 
 @pytest.fixture
@@ -169,7 +179,7 @@ def ours() -> list[Any]:
     return [
         model
         for model in admin.site._registry
-        if model._meta.app_label in {"accounts", "api", "tickets", "slas", "portal"}
+        if model._meta.app_label in {"accounts", "api", "tickets", "automation", "slas", "portal"}
     ]
 
 
@@ -185,7 +195,7 @@ class TestEveryModel:
     def test_is_registered(self) -> None:
         models = [
             model
-            for label in ("accounts", "api", "tickets", "slas", "portal")
+            for label in ("accounts", "api", "tickets", "automation", "slas", "portal")
             for model in apps.get_app_config(label).get_models()
         ]
         assert [model for model in models if not admin.site.is_registered(model)] == [TicketTag]  # inside its ticket

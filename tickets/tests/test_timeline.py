@@ -147,11 +147,26 @@ def test_the_map_of_events_and_subscribers():
             "ticket.closed",
             "ticket.reopened",
             "ticket.comment.added",
+            "ticket.comment.deleted",
             "ticket.merged",
             "ticket.unmerged",
             "ticket.trashed",
             "ticket.restored",
         )
     }
-    assert subscriptions.after == {}
+    assert subscriptions.after == {
+        name: ["tickets.automation.tasks.apply_rules"]
+        for name in (
+            "ticket.created",
+            "ticket.updated",
+            "ticket.assigned",
+            "ticket.unassigned",
+            "ticket.resolved",
+            "ticket.closed",
+            "ticket.reopened",
+            "ticket.comment.added",
+            "ticket.sla.at_risk",
+            "ticket.sla.breached",
+        )
+    }
     assert [handler.__qualname__ for handler in subscriptions.bulk] == ["catch_up"]

@@ -1,8 +1,12 @@
 """Members, teams and contacts as the API tells them, and pages of a list."""
 
+import datetime as dt
+
 import pytest
 from rest_framework.test import APIClient
 
+from helpdesk.accounts import services, tokens
+from helpdesk.accounts.models import Membership
 from helpdesk.accounts.tests.factories import (
     ContactFactory,
     MembershipFactory,
@@ -11,6 +15,7 @@ from helpdesk.accounts.tests.factories import (
     WorkspaceFactory,
 )
 from helpdesk.api.tests.problems import assert_refused
+from helpdesk.errors import InvalidInput, NotAllowed
 
 pytestmark = pytest.mark.django_db
 
@@ -200,6 +205,158 @@ class TestParameters:
     @pytest.mark.parametrize("path", READS)
     def test_an_unknown_one_is_refused_by_name(self, api, path):
         assert_refused(api.get(f"/api/{path}?serach=jane&x=1"), 400, "invalid", "serach", "x")
+
+
+OWN = "/api/me/availability"
+UNKNOWN = "0190aaaa-0000-7000-8000-000000000000"
+
+
+def of_user(member):
+    return f"/api/users/{member.user_id}/availability"
+
+
+def kept():
+    return list(Membership.unscoped.order_by("pk").values())
+
+
+class TestOwnAvailability:
+    @pytest.mark.parametrize("role", ROLES)
+    @pytest.mark.parametrize("method", ["put", "patch"])
+    def test_everybody_comes_and_goes(self, client_of, role, method):
+        member = MembershipFactory(role=role, capacity=7)
+        other = MembershipFactory(workspace=member.workspace)
+        elsewhere = MembershipFactory(user=member.user)
+        api = client_of(member)
+        assert api.get(OWN).json() == {"is_available": True, "capacity": 7}
+        for is_available in (False, False, True):
+            answer = getattr(api, method)(OWN, {"is_available": is_available}, format="json")
+            assert answer.status_code == 200
+            assert answer.json() == api.get(OWN).json() == {"is_available": is_available, "capacity": 7}
+        api.put(OWN, {"is_available": False}, format="json")
+        assert api.put(OWN, {}, format="json").json()["is_available"] is False
+        for untouched in (other, elsewhere):
+            untouched.refresh_from_db()
+            assert untouched.is_available
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({"is_available": None}, "is_available"),
+            ({"is_available": "false"}, "is_available"),
+            ({"is_available": 0}, "is_available"),
+            ({"is_available": []}, "is_available"),
+            ({"is_available": False, "capacity": 5}, "capacity"),
+            ({"is_available": False, "role": "owner"}, "role"),
+        ],
+    )
+    def test_what_is_wrong_is_named(self, api, body, field):
+        before = kept()
+        assert_refused(api.put(OWN, body, format="json"), 400, "invalid", field)
+        assert_refused(api.patch(OWN, body, format="json"), 400, "invalid", field)
+        assert kept() == before
+
+    def test_a_key_that_only_reads_does_not_change_it(self, member):
+        now = dt.datetime.now(dt.UTC)
+        for scope, status in (("read", 403), ("write", 200)):
+            _, key = tokens.make_api_key(membership=member, name="k", scopes=[scope], expires_at=None, now=now)
+            client = APIClient()
+            client.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
+            assert client.get(OWN).status_code == 200
+            assert client.put(OWN, {"is_available": False}, format="json").status_code == status
+
+    def test_it_takes_a_token_and_no_other_method(self, api):
+        assert_refused(APIClient().get(OWN), 401, "not_authenticated")
+        assert_refused(APIClient().put(OWN, {"is_available": False}, format="json"), 401, "not_authenticated")
+        for method in ("post", "delete"):
+            assert_refused(getattr(api, method)(OWN), 405, "method_not_allowed")
+        assert_refused(api.get(f"{OWN}?x=1"), 400, "invalid", "x")
+
+    def test_it_costs_little(self, api, django_assert_max_num_queries):
+        with django_assert_max_num_queries(1):
+            api.get(OWN)
+        with django_assert_max_num_queries(5):
+            api.put(OWN, {"is_available": False}, format="json")
+
+
+class TestAvailabilityOfOthers:
+    @pytest.mark.parametrize("role", ["owner", "admin"])
+    @pytest.mark.parametrize("method", ["put", "patch"])
+    def test_admins_set_what_they_send(self, client_of, role, method):
+        api = client_of(admin := MembershipFactory(role=role))
+        for member in (MembershipFactory(workspace=admin.workspace, role="owner"), admin):
+            for body, expected in (
+                ({"capacity": 30}, (True, 30)),
+                ({"is_available": False}, (False, 30)),
+                ({}, (False, 30)),
+                ({"is_available": True, "capacity": 1}, (True, 1)),
+                ({"capacity": 10_000}, (True, 10_000)),
+                ({"capacity": None}, (True, None)),
+            ):
+                answer = getattr(api, method)(of_user(member), body, format="json")
+                assert answer.status_code == 200
+                assert answer.json() == dict(zip(("is_available", "capacity"), expected, strict=True))
+                member.refresh_from_db()
+                assert (member.is_available, member.capacity) == expected
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({"is_available": None}, "is_available"),
+            ({"is_available": 1}, "is_available"),
+            *[({"capacity": value}, "capacity") for value in (0, -1, 10_001, 2**62, 2**70, 1.5, True, "5", [], {})],
+            ({"capacity": 5, "role": "owner"}, "role"),
+            ({"capacity": 5, "is_active": False}, "is_active"),
+        ],
+    )
+    def test_what_is_wrong_is_named(self, api, member, body, field):
+        other = MembershipFactory(workspace=member.workspace)
+        before = kept()
+        assert_refused(api.put(of_user(other), body, format="json"), 400, "invalid", field)
+        assert_refused(api.patch(of_user(other), body, format="json"), 400, "invalid", field)
+        assert kept() == before
+
+    @pytest.mark.parametrize("role", ["agent", "light"])
+    def test_others_may_not_even_for_themselves(self, client_of, role):
+        member = MembershipFactory(role=role)
+        other = MembershipFactory(workspace=member.workspace)
+        before = kept()
+        for whose in (other, member):
+            for method in ("put", "patch"):
+                answer = getattr(client_of(member), method)(of_user(whose), {"capacity": 5}, format="json")
+                assert_refused(answer, 403, "not_allowed")
+        assert kept() == before
+
+    def test_a_foreign_member_is_like_an_unknown_one(self, api):
+        foreign = MembershipFactory()
+        before = kept()
+        for path in (of_user(foreign), f"/api/users/{UNKNOWN}/availability"):
+            for method in ("put", "patch"):
+                assert_refused(getattr(api, method)(path, {"capacity": 5}, format="json"), 404, "not_found", "id")
+        assert kept() == before
+
+    def test_it_takes_a_token_and_no_other_method(self, api, member):
+        assert_refused(APIClient().put(of_user(member), {}, format="json"), 401, "not_authenticated")
+        for method in ("get", "post", "delete"):
+            assert_refused(getattr(api, method)(of_user(member)), 405, "method_not_allowed")
+
+    def test_the_service_judges_by_itself(self, member):
+        agent = MembershipFactory(workspace=member.workspace)
+        now = dt.datetime.now(dt.UTC)
+        services.set_availability(membership=agent, is_available=False, by=agent, now=now)
+        services.set_availability(membership=agent, capacity=3, by=None, now=now)
+        before = kept()
+        for by in (agent, MembershipFactory(role="owner")):
+            with pytest.raises(NotAllowed):
+                services.set_availability(membership=agent, capacity=5, by=by, now=now)
+        with pytest.raises(NotAllowed):
+            services.set_availability(membership=member, is_available=False, by=agent, now=now)
+        for wrong in ({"capacity": 0}, {"capacity": True}, {"capacity": 10_001}, {"is_available": None}):
+            with pytest.raises(InvalidInput) as refused:
+                services.set_availability(membership=agent, by=member, now=now, **wrong)
+            assert list(refused.value.errors) == list(wrong)
+        assert [row for row in kept() if row["workspace_id"] == member.workspace_id] == [
+            row for row in before if row["workspace_id"] == member.workspace_id
+        ]
 
 
 class TestUnknownAddresses:

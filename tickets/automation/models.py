@@ -1,0 +1,103 @@
+"""Rules, what each did to a ticket and why, and the tickets that wait for an agent."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from helpdesk.accounts.models import Team, WorkspaceModel
+from tickets.models import Activity, Ticket
+
+TRIGGERS = [
+    ("created", "A ticket is created"),
+    ("customer_replied", "The customer replies"),
+    ("agent_replied", "An agent replies"),
+    ("status_changed", "The status changes"),
+    ("priority_changed", "The priority changes"),
+    ("category_changed", "The category changes"),
+    ("assignee_changed", "The assignee changes"),
+    ("sla_at_risk", "An SLA target is at risk"),
+    ("sla_breached", "An SLA target is breached"),
+]
+
+
+class Rule(WorkspaceModel):
+    """When one of its triggers happens to a ticket that meets its conditions, its actions are done."""
+
+    name = models.CharField(max_length=80)
+    position = models.PositiveSmallIntegerField(default=1, help_text="Its place in the order, from 1.")
+    is_active = models.BooleanField(default=True)
+    triggers = ArrayField(models.CharField(max_length=20, choices=TRIGGERS))
+    conditions = models.JSONField(default=dict, help_text="See `tickets.automation.conditions`.")
+    actions = models.JSONField(default=list, help_text="See `tickets.automation.services.actions`.")
+    stops = models.BooleanField(default=False, help_text="Where it matched, the rules after it are not asked.")
+    notice = models.TextField(blank=True, default="", editable=False, help_text="Why it was switched off by itself.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        db_table = "automation_rules"
+        constraints = [
+            models.UniqueConstraint(
+                "workspace", Lower("name"), condition=Q(archived_at=None), name="one_automation_rule_per_name"
+            ),
+            models.CheckConstraint(
+                condition=Q(triggers__contained_by=[word for word, _ in TRIGGERS]) & Q(triggers__len__gt=0),
+                name="automation_rule_triggers",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["workspace", "position"],
+                condition=Q(is_active=True, archived_at=None),
+                name="automation_rules_active",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Run(WorkspaceModel):
+    """That a rule was asked about an activity and matched: why, and what it did. Once per rule and activity."""
+
+    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="+")
+    ticket = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="+")
+    activity = models.ForeignKey(Activity, on_delete=models.CASCADE, related_name="+")
+    root_id = models.UUIDField(
+        null=True, help_text="The activity that this one followed from, through other rules; empty for a first one."
+    )
+    trigger = models.CharField(max_length=20)
+    reasons = models.JSONField(default=list, help_text="The tests that were met, in words.")
+    done = models.JSONField(default=list, help_text='[{"action", "text", "is_done"}]')
+    ran_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "automation_runs"
+        constraints = [models.UniqueConstraint(fields=["rule", "activity"], name="a_rule_runs_once_per_activity")]
+        indexes = [
+            models.Index(fields=["ticket", "ran_at"], name="automation_runs_of_ticket"),
+            models.Index(fields=["rule", "-ran_at"], name="automation_runs_of_rule"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule_id} on {self.ticket_id}"
+
+
+class Waiting(WorkspaceModel):
+    """A ticket that a rule could give to nobody: it gets the next agent who is free, oldest first."""
+
+    ticket = models.OneToOneField(Ticket, on_delete=models.CASCADE, related_name="+")
+    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="+")
+    team = models.ForeignKey(Team, null=True, on_delete=models.CASCADE, related_name="+")
+    method = models.CharField(max_length=12, choices=[("least_busy", "Least busy"), ("round_robin", "Round robin")])
+    since = models.DateTimeField()
+
+    class Meta:
+        db_table = "automation_waiting"
+        indexes = [models.Index(fields=["workspace", "since", "id"], name="automation_waiting_oldest")]
+
+    def __str__(self) -> str:
+        return str(self.ticket_id)

@@ -1,0 +1,31 @@
+"""Background work of the automation: thin doors to the services."""
+
+from uuid import UUID
+
+from celery import shared_task
+from django.db import OperationalError
+from django.utils import timezone
+
+from tickets.automation.services import engine, pool
+
+
+@shared_task(autoretry_for=(OperationalError,), retry_backoff=1, max_retries=8)
+def apply_rules(activity_id: str) -> int:
+    """Ask the rules about something that has happened, then give what waits to whom that made free.
+
+    A task that fails is not delivered again: where the database was away, or broke a deadlock, it
+    asks for that itself.
+    """
+    now = timezone.now()
+    matched = engine.apply(activity_id=UUID(activity_id), now=now)
+    workspace = pool.freed_by(UUID(activity_id))
+    if workspace is not None:
+        pool.serve(workspace=workspace, now=now)
+    return matched
+
+
+@shared_task
+def serve_waiting() -> int:
+    """Give tickets that wait to agents who have become free."""
+    now = timezone.now()
+    return sum(pool.serve(workspace=workspace, now=now) for workspace in pool.workspaces_that_wait())

@@ -1,0 +1,34 @@
+"""Rules for tests."""
+
+import datetime as dt
+from typing import Any
+
+from helpdesk.accounts.models import Workspace
+from tickets.automation.models import Rule, Run
+from tickets.automation.services import engine, setup
+from tickets.models import Activity, Ticket
+
+NOW = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)
+
+
+def make_rule(workspace: Workspace, *actions: dict[str, Any], **changes: Any) -> Rule:
+    """A rule that does these actions when a ticket is created, unless told otherwise."""
+    number = len(setup.rules(workspace.pk)) + 1
+    given = {"name": f"Rule {number}", "triggers": ["created"], "actions": list(actions), **changes}
+    return setup.save_rule(workspace=workspace, changes=given, now=NOW)
+
+
+def run_rules(ticket: Ticket, now: dt.datetime = NOW) -> int:
+    """Let the rules hear of all that happened to the ticket, and of what they do themselves, as workers would."""
+    heard: set[Any] = set()
+    matched = 0
+    while waiting := [a for a in Activity.unscoped.filter(ticket=ticket).order_by("pk") if a.pk not in heard]:
+        for activity in waiting:
+            heard.add(activity.pk)
+            matched += engine.apply(activity_id=activity.pk, now=now)
+    return matched
+
+
+def runs_of(ticket: Ticket) -> list[Run]:
+    """What rules did to the ticket, in order."""
+    return list(Run.unscoped.filter(ticket=ticket).select_related("rule").order_by("pk"))
