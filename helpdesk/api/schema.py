@@ -6,7 +6,7 @@
 """
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -82,8 +82,9 @@ class PaginationSerializer(serializers.Serializer[Any]):
     totalPages = serializers.IntegerField(min_value=0)  # noqa: N815 (the specification's name)
 
 
+@cache
 def envelope_of(plural: str, item: type[serializers.Serializer[Any]]) -> Any:
-    """Describes a list answer: the items under their plural name, and `pagination`."""
+    """Describes a list answer: the items under their plural name, and `pagination`. The same list is described once."""
     name = "".join(part.capitalize() for part in re.split(r"[-_ ]", plural))
     return inline_serializer(f"{name}Page", {plural: item(many=True), "pagination": PaginationSerializer()})
 
