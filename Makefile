@@ -41,6 +41,7 @@ lint: $(VENV)/.dev  ## Style, types, templates, import contracts, migrations, pr
 bench: $(VENV)/.dev  ## Measure on servers of its own (BENCH="--tickets 10000,100000")
 	@$(BIN)/python manage.py bench $(BENCH)
 	@$(BIN)/python manage.py bench_slas
+	@$(BIN)/python manage.py bench_automation
 
 lock: $(VENV)/.dev  ## Pin requirements.txt and requirements-dev.txt with hashes (UPGRADE=--upgrade for the newest)
 	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header $(UPGRADE) -o requirements.txt requirements.in

@@ -162,6 +162,11 @@ class Group:
         for part in self.parts:
             yield from part.tests() if isinstance(part, Group) else (part,)
 
+    @cached_property
+    def fields(self) -> frozenset[str]:
+        """What it asks about."""
+        return frozenset(test.field for test in self.tests())
+
 
 def fold(text: str) -> str:
     """Text as it is compared: without regard to case, and to how a letter and its accent are put together."""

@@ -11,17 +11,12 @@ from tickets.automation.services import engine, pool
 
 @shared_task(autoretry_for=(OperationalError,), retry_backoff=1, max_retries=8)
 def apply_rules(activity_id: str) -> int:
-    """Ask the rules about something that has happened, then give what waits to whom that made free.
+    """Let the automation hear of something that has happened.
 
     A task that fails is not delivered again: where the database was away, or broke a deadlock, it
     asks for that itself.
     """
-    now = timezone.now()
-    matched = engine.apply(activity_id=UUID(activity_id), now=now)
-    workspace = pool.freed_by(UUID(activity_id))
-    if workspace is not None:
-        pool.serve(workspace=workspace, now=now)
-    return matched
+    return engine.hear(activity_id=UUID(activity_id), now=timezone.now())
 
 
 @shared_task

@@ -4,6 +4,7 @@ All of it is one transaction with a row per rule and activity, so a task that is
 whose worker was killed in the middle, does each thing exactly once.
 """
 
+import contextlib
 import datetime as dt
 from functools import lru_cache
 from typing import Any
@@ -17,7 +18,7 @@ from helpdesk.errors import DomainError, NotFound
 from tickets.automation import conditions
 from tickets.automation.conditions import ConditionError, Group, Reason
 from tickets.automation.models import Rule, Run
-from tickets.automation.services import actions
+from tickets.automation.services import actions, pool
 from tickets.automation.services.actions import Doing
 from tickets.automation.services.facts import facts_of, triggers_of
 from tickets.events import Actor, ActorKind, Cause
@@ -27,24 +28,42 @@ from tickets.services import base
 DEEPEST = 10  # rules that follow from each other, and runs of one rule that all follow from one event
 
 
+def hear(*, activity_id: UUID, now: dt.datetime) -> int:
+    """What has to be done because of an activity: apply the rules, then give what waits to whom that made free."""
+    activity = _find(activity_id)
+    if activity is None:
+        return 0
+    matched = _apply(activity, now)
+    if pool.is_freeing(activity):
+        pool.serve(workspace=activity.workspace, now=now)
+    return matched
+
+
 def apply(*, activity_id: UUID, now: dt.datetime) -> int:
     """Ask every rule of the workspace about an activity, and do what those that match say; gives how many matched.
 
     An activity that a rule matched is done with: asking again changes nothing, also where the ticket has
     changed since. A ticket that was merged or thrown away meanwhile is left alone.
     """
-    activity = Activity.unscoped.select_related("ticket").filter(pk=activity_id).first()
-    pulled = triggers_of(activity) if activity else []
-    if activity is None or not pulled:
+    activity = _find(activity_id)
+    return _apply(activity, now) if activity else 0
+
+
+def _find(activity_id: UUID) -> Activity | None:
+    """The activity, its ticket and whose it is, as they are now."""
+    return Activity.unscoped.select_related("ticket__requester__organization").filter(pk=activity_id).first()
+
+
+def _apply(activity: Activity, now: dt.datetime) -> int:
+    pulled = triggers_of(activity)
+    if not pulled:
+        return 0
+    known = Rule.objects.for_workspace(activity.workspace_id).filter(is_active=True, archived_at=None)
+    rules = list(known.filter(triggers__overlap=pulled).order_by("position", "created_at", "pk"))
+    # Most events match no rule at all. That can be seen without the ticket's lock; to act takes it.
+    if not _may_match(rules, activity, now):
         return 0
     with transaction.atomic():
-        rules = list(
-            Rule.objects.for_workspace(activity.workspace_id)
-            .filter(is_active=True, archived_at=None, triggers__overlap=pulled)
-            .order_by("position", "created_at", "pk")
-        )
-        if not rules:
-            return 0
         try:
             ticket = base.lock(activity.ticket)
         except DomainError:
@@ -55,14 +74,27 @@ def apply(*, activity_id: UUID, now: dt.datetime) -> int:
         return _ask(rules, ticket, activity, pulled, now)
 
 
+def _may_match(rules: list[Rule], activity: Activity, now: dt.datetime) -> bool:
+    """Whether any rule matches the ticket as it was read, or cannot be read itself."""
+    if not rules:
+        return False
+    try:
+        groups = [group_of(rule) for rule in rules]
+    except ConditionError:
+        return True
+    facts = facts_of(activity.ticket, activity, now, asked=_asked(rules))
+    return any(group.is_met(facts) for group in groups)
+
+
 def _ask(rules: list[Rule], ticket: Ticket, activity: Activity, pulled: list[str], now: dt.datetime) -> int:
-    matched, facts = 0, facts_of(ticket, activity, now)
+    asked = _asked(rules)
+    matched, facts = 0, facts_of(ticket, activity, now, asked=asked)
     root_id, ran = _chain(activity)
     for rule in rules:
         if ran.get(rule.pk, 0) > DEEPEST:
             continue  # stopped, and said so
         try:
-            group = compiled(orjson.dumps(rule.conditions).decode())
+            group = group_of(rule)
         except ConditionError as error:  # written for another version: the other rules go on
             _switch_off(rule, f"Its conditions cannot be read. {error}", now)
             continue
@@ -86,12 +118,26 @@ def _ask(rules: list[Rule], ticket: Ticket, activity: Activity, pulled: list[str
         if rule.stops:
             break
         ticket = base.lock(ticket)  # the next rule sees what this one did
-        facts = facts_of(ticket, activity, now)
+        facts = facts_of(ticket, activity, now, asked=asked)
     return matched
 
 
+def _asked(rules: list[Rule]) -> frozenset[str]:
+    """What these rules ask about, so that nothing else is looked up."""
+    asked: frozenset[str] = frozenset()
+    for rule in rules:
+        with contextlib.suppress(ConditionError):
+            asked |= group_of(rule).fields
+    return asked
+
+
+def group_of(rule: Rule) -> Group:
+    """The conditions of a rule. Raises ConditionError where they cannot be read."""
+    return _read(orjson.dumps(rule.conditions))
+
+
 @lru_cache(maxsize=4096)
-def compiled(document: str) -> Group:
+def _read(document: bytes) -> Group:
     """Conditions as they are kept, read once per process."""
     return conditions.read(orjson.loads(document))
 

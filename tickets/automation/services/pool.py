@@ -147,13 +147,13 @@ def workspaces_that_wait() -> list[Workspace]:
     return list(Workspace.objects.filter(pk__in=Waiting.unscoped.values("workspace_id")))
 
 
-def freed_by(activity_id: UUID) -> Workspace | None:
-    """The workspace in which this activity may have freed an agent for a ticket that waits, if one waits."""
-    activity = Activity.unscoped.select_related("workspace").filter(pk=activity_id).first()
-    if activity is None or not any(
-        change["field"] == "assignee" or (change["field"] == "status" and change["from"] == Status.OPEN.value)
-        for change in activity.changes
-        if "key" not in change
-    ):
-        return None
-    return activity.workspace if _waiting(activity.workspace_id).exists() else None
+def is_freeing(activity: Activity) -> bool:
+    """Whether this activity may have freed an agent for a ticket that waits."""
+    return (
+        any(
+            change["field"] == "assignee" or (change["field"] == "status" and change["from"] == Status.OPEN.value)
+            for change in activity.changes
+            if "key" not in change
+        )
+        and _waiting(activity.workspace_id).exists()
+    )

@@ -313,6 +313,63 @@ class TestFacts:
         assert self.told(make_ticket(workspace)).in_business_hours is True
 
 
+@pytest.mark.django_db
+class TestAsking:
+    """Most events match no rule: that must cost little, however many rules there are."""
+
+    ASKED = (
+        {"field": "subject", "contains": ["nothing"]},
+        {"field": "body", "contains": ["nothing"]},
+        {"field": "category", "is": ["none"]},
+        {"field": "tag", "is": ["nothing"]},
+        {"field": "business_hours", "is": [True]},
+        {"field": "attribute", "name": "plan", "is": ["nothing"]},
+    )
+
+    def asking(self, activity: Activity) -> list[str]:
+        with CaptureQueriesContext(connection) as queries:
+            assert apply(activity) == 0
+        return [query["sql"] for query in queries.captured_queries]
+
+    def test_two_hundred_rules_take_as_many_queries_as_two(self, workspace: Workspace) -> None:
+        category: Any = CategoryFactory(workspace=workspace)
+        ticket = make_ticket(workspace, category_id=category.pk)
+        for number in range(2):
+            make_rule(workspace, NOTE, name=f"Few {number}", conditions={"all": list(self.ASKED)})
+        few = self.asking(last(ticket))
+        for number in range(198):
+            make_rule(workspace, NOTE, name=f"Many {number}", conditions={"all": list(self.ASKED)})
+        many = self.asking(last(ticket))
+        assert len(many) == len(few) <= 5
+        assert not notes(ticket)
+
+    def test_where_no_rule_matches_the_ticket_is_not_locked(self, workspace: Workspace) -> None:
+        ticket = make_ticket(workspace)
+        make_rule(workspace, NOTE, conditions={"all": [{"field": "subject", "contains": ["nothing"]}]})
+        statements = self.asking(last(ticket))
+        assert len(statements) == 2
+        assert not any("FOR UPDATE" in sql for sql in statements)
+
+    def test_what_nobody_asks_about_is_not_looked_up(self, workspace: Workspace) -> None:
+        make_rule(workspace, NOTE, conditions={"any": [{"field": "tag", "is": ["nothing"]}]})
+        statements = self.asking(last(make_ticket(workspace)))
+        assert len(statements) == 3 and "ticket_tags" in statements[-1]
+
+    @pytest.mark.parametrize("field", ["category", "tag", "body", "business_hours"])
+    def test_what_a_rule_asks_about_is_looked_up(self, workspace: Workspace, field: str) -> None:
+        category: Any = CategoryFactory(workspace=workspace)
+        ticket = make_ticket(workspace, category_id=category.pk, description="My refund, please.", tags=["vip"])
+        asked = {
+            "category": {"field": "category", "is": [str(category.pk)]},
+            "tag": {"field": "tag", "is": ["vip"]},
+            "body": {"field": "body", "contains": ["refund"]},
+            "business_hours": {"field": "business_hours", "is": [True]},
+        }
+        make_rule(workspace, NOTE, conditions={"all": [asked[field]]})
+        assert apply(last(ticket, "ticket.created")) == 1
+        assert notes(ticket) == ["Seen."]
+
+
 # --- Then -----------------------------------------------------------------------------------------
 
 
