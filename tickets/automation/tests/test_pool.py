@@ -372,6 +372,23 @@ class TestAtOnce:
             line = left
         assert not Ticket.unscoped.filter(assignee=None).exists()
 
+    def test_while_capacity_lasts_nobody_waits(self) -> None:
+        workspace: Any = WorkspaceFactory()
+        agents = [make_agent(workspace, capacity=30) for _ in range(self.AGENTS)]
+        make_rule(workspace, LEAST_BUSY)
+
+        def create(number: int) -> None:
+            for n in range(self.TICKETS // self.THREADS):
+                now = NOW + dt.timedelta(seconds=n * self.THREADS + number)
+                created = Activity.unscoped.get(ticket=make_ticket(workspace, now=now), event="ticket.created")
+                engine.apply(activity_id=created.pk, now=now)
+
+        in_threads(self.THREADS, create)
+        loads = self.loads(workspace)
+        assert loads.total() == self.TICKETS and loads.keys() == {agent.user_id for agent in agents}
+        assert set(loads.values()) == {28, 29}
+        assert waiting(workspace) == []
+
     def test_who_gives_and_who_serves_never_wait_for_each_other(self) -> None:
         """A rule holds its ticket when it asks for the turn; so does whoever serves that very ticket."""
         workspace: Any = WorkspaceFactory()
