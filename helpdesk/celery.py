@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from celery import Celery
-from celery.signals import task_prerun
+from celery.signals import task_postrun, task_prerun
 from django.db import close_old_connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "helpdesk.settings")
@@ -19,7 +19,8 @@ app.autodiscover_tasks()
 
 
 @task_prerun.connect
+@task_postrun.connect
 def look_after_connections(task: Any, **_: Any) -> None:
-    """Close connections that broke or became too old, before a task asks for one; an eager task is its caller's."""
+    """Close connections that broke or became too old, before a task and after it; an eager task is its caller's."""
     if not task.request.is_eager:
         close_old_connections()

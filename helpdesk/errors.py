@@ -37,6 +37,11 @@ class InvalidInput(DomainError):
         """The error of one field."""
         return cls(message, errors={field: [message]})
 
+    @classmethod
+    def of_all(cls, errors: Mapping[str, Sequence[str]]) -> "InvalidInput":
+        """The errors of several fields (one or more); its sentence is the first one's."""
+        return cls(next(iter(errors.values()))[0], errors=errors)
+
 
 class NotAllowed(DomainError):
     """The person's role does not permit this (HTTP 403)."""

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from celery import current_app
 from celery.fixups.django import DjangoWorkerFixup
-from celery.signals import task_prerun
+from celery.signals import task_postrun, task_prerun
 from django.db import OperationalError, connection, connections
 from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
@@ -41,6 +41,18 @@ def test_a_worker_whose_connection_was_cut_has_a_new_one_for_its_next_task(is_ea
                 task()
     finally:
         connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("age", [0, 600])
+def test_a_connection_that_may_not_be_kept_ends_with_its_task(monkeypatch, age):
+    connection.close()
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", age)
+    forget_expired_tokens()
+    task = SimpleNamespace(request=SimpleNamespace(is_eager=False))
+    task_postrun.send(sender=forget_expired_tokens, task=task)
+    assert (connection.connection is None) == (age == 0)
+    connection.close()
 
 
 def test_workers_keep_their_connection_from_task_to_task():

@@ -74,7 +74,7 @@ def _collecting(errors: dict[str, list[str]]) -> Iterator[None]:
 
 def _refuse(errors: dict[str, list[str]]) -> None:
     if errors:
-        raise InvalidInput(next(iter(errors.values()))[0], errors=errors)
+        raise InvalidInput.of_all(errors)
 
 
 # --- Business hours ---------------------------------------------------------------------------
@@ -91,7 +91,7 @@ def calendar_of(document: Mapping[str, Any]) -> calendar.Calendar:
     try:
         return calendar.read(document)
     except CalendarError as error:
-        raise InvalidInput(next(iter(error.errors.values()))[0], errors=error.errors) from None
+        raise InvalidInput.of_all(error.errors) from None
 
 
 @transaction.atomic

@@ -1,8 +1,7 @@
 """SLA policies over the API."""
 
-import contextlib
 import datetime as dt
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +16,7 @@ from slas.models import BusinessHours, Clock, Job, SLAPolicy, SLATerms
 from slas.services import setup
 from slas.tests.factories import SET_UP, make_hours, make_policy
 from tickets.lifecycle import Priority
-from tickets.tests.api import ROLES, UNKNOWN, Api, refused
+from tickets.tests.api import ROLES, UNKNOWN, Api, refused, unchanged
 from tickets.tests.factories import CategoryFactory, make_agent, make_ticket
 
 pytestmark = pytest.mark.django_db
@@ -54,17 +53,8 @@ FIELDS = {
 }
 
 
-@contextlib.contextmanager
-def nothing_written() -> Iterator[None]:
-    """Whatever happens inside leaves no trace: no rule, no clock, no job."""
-
-    def state() -> list[Any]:
-        models: tuple[Any, ...] = (BusinessHours, SLAPolicy, SLATerms, Clock, Job, IdempotencyKey)
-        return [list(model.unscoped.order_by("pk").values()) for model in models]
-
-    before = state()
-    yield
-    assert state() == before
+# Whatever happens inside leaves no trace: no rule, no clock, no job.
+nothing_written = partial(unchanged, BusinessHours, SLAPolicy, SLATerms, Clock, Job, IdempotencyKey)
 
 
 @pytest.fixture

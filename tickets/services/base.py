@@ -210,7 +210,7 @@ def clean_fields(
             if field.is_required and key not in values:
                 errors[f"custom_fields.{key}"] = ["This field is required."]
     if errors:
-        raise InvalidInput(next(iter(errors.values()))[0], errors=errors)
+        raise InvalidInput.of_all(errors)
     return cleaned
 
 

@@ -117,3 +117,15 @@ def nothing_written() -> Iterator[None]:
     before = _state()
     yield
     assert _state() == before
+
+
+@contextlib.contextmanager
+def unchanged(*models: Any) -> Iterator[None]:
+    """Whatever happens inside leaves every row of these models as it is."""
+
+    def rows() -> list[Any]:
+        return [list(model.unscoped.order_by("pk").values()) for model in models]
+
+    before = rows()
+    yield
+    assert rows() == before

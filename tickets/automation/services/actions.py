@@ -174,7 +174,7 @@ def clean(workspace_id: UUID, given: Any) -> list[dict[str, Any]]:
         except InvalidInput as error:
             errors |= error.errors
     if errors:
-        raise InvalidInput(next(iter(errors.values()))[0], errors=errors)
+        raise InvalidInput.of_all(errors)
     return cleaned
 
 

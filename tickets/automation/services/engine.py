@@ -4,7 +4,6 @@ All of it is one transaction with a row per rule and activity, so a task that is
 whose worker was killed in the middle, does each thing exactly once.
 """
 
-import contextlib
 import datetime as dt
 from functools import lru_cache
 from typing import Any
@@ -16,7 +15,7 @@ from django.db.models import Count, Q
 
 from helpdesk.errors import DomainError, NotFound
 from tickets.automation import conditions
-from tickets.automation.conditions import ConditionError, Group, Reason
+from tickets.automation.conditions import ConditionError, Facts, Group, Reason
 from tickets.automation.models import Rule, Run
 from tickets.automation.services import actions, pool
 from tickets.automation.services.actions import Doing
@@ -26,6 +25,9 @@ from tickets.models import Activity, Ticket
 from tickets.services import base
 
 DEEPEST = 10  # rules that follow from each other, and runs of one rule that all follow from one event
+
+# Rules in their order, each with its conditions, or with why they cannot be read.
+Asking = list[tuple[Rule, Group | ConditionError]]
 
 
 def hear(*, activity_id: UUID, now: dt.datetime) -> int:
@@ -59,9 +61,10 @@ def _apply(activity: Activity, now: dt.datetime) -> int:
     if not pulled:
         return 0
     known = Rule.objects.for_workspace(activity.workspace_id).filter(is_active=True, archived_at=None)
-    rules = list(known.filter(triggers__overlap=pulled).order_by("position", "created_at", "pk"))
+    known = known.filter(triggers__overlap=pulled).order_by("position", "created_at", "pk")
+    asking = [(rule, _group_or_error(rule)) for rule in known]
     # Most events match no rule at all. That can be seen without the ticket's lock; to act takes it.
-    if not _may_match(rules, activity, now):
+    if not asking or not _may_match(asking, activity, now):
         return 0
     with transaction.atomic():
         try:
@@ -71,33 +74,28 @@ def _apply(activity: Activity, now: dt.datetime) -> int:
         if Run.objects.for_workspace(activity.workspace_id).filter(activity=activity).exists():
             # Delivered before. Not even the rules that did not match then: one may have stopped before them.
             return 0
-        return _ask(rules, ticket, activity, pulled, now)
+        return _ask(asking, ticket, activity, pulled, now)
 
 
-def _may_match(rules: list[Rule], activity: Activity, now: dt.datetime) -> bool:
+def _may_match(asking: Asking, activity: Activity, now: dt.datetime) -> bool:
     """Whether any rule matches the ticket as it was read, or cannot be read itself."""
-    if not rules:
-        return False
-    try:
-        groups = [group_of(rule) for rule in rules]
-    except ConditionError:
-        return True
-    facts = facts_of(activity.ticket, activity, now, asked=_asked(rules))
-    return any(group.is_met(facts) for group in groups)
+    facts = facts_of(activity.ticket, activity, now, asked=_fields(asking))
+    return any(isinstance(group, ConditionError) or group.is_met(facts) for _, group in asking)
 
 
-def _ask(rules: list[Rule], ticket: Ticket, activity: Activity, pulled: list[str], now: dt.datetime) -> int:
-    asked = _asked(rules)
-    matched, facts = 0, facts_of(ticket, activity, now, asked=asked)
+def _ask(asking: Asking, ticket: Ticket, activity: Activity, pulled: list[str], now: dt.datetime) -> int:
+    matched, fields = 0, _fields(asking)
+    facts: Facts | None = facts_of(ticket, activity, now, asked=fields)
     root_id, ran = _chain(activity)
-    for rule in rules:
+    for rule, group in asking:
         if ran.get(rule.pk, 0) > DEEPEST:
             continue  # stopped, and said so
-        try:
-            group = group_of(rule)
-        except ConditionError as error:  # written for another version: the other rules go on
-            _switch_off(rule, f"Its conditions cannot be read. {error}", now)
+        if isinstance(group, ConditionError):  # written for another version: the other rules go on
+            _switch_off(rule, f"Its conditions cannot be read. {group}", now)
             continue
+        if facts is None:  # this rule sees what the one before it did
+            ticket = base.lock(ticket)
+            facts = facts_of(ticket, activity, now, asked=fields)
         if not group.is_met(facts):
             continue
         matched += 1
@@ -117,18 +115,20 @@ def _ask(rules: list[Rule], ticket: Ticket, activity: Activity, pulled: list[str
         )
         if rule.stops:
             break
-        ticket = base.lock(ticket)  # the next rule sees what this one did
-        facts = facts_of(ticket, activity, now, asked=asked)
+        facts = None
     return matched
 
 
-def _asked(rules: list[Rule]) -> frozenset[str]:
+def _fields(asking: Asking) -> frozenset[str]:
     """What these rules ask about, so that nothing else is looked up."""
-    asked: frozenset[str] = frozenset()
-    for rule in rules:
-        with contextlib.suppress(ConditionError):
-            asked |= group_of(rule).fields
-    return asked
+    return frozenset().union(*(group.fields for _, group in asking if isinstance(group, Group)))
+
+
+def _group_or_error(rule: Rule) -> Group | ConditionError:
+    try:
+        return group_of(rule)
+    except ConditionError as error:
+        return error
 
 
 def group_of(rule: Rule) -> Group:

@@ -82,7 +82,7 @@ def save_rule(*, workspace: Workspace, changes: Mapping[str, Any], now: dt.datet
     if isinstance(place, bool) or not isinstance(place, int) or not 1 <= place <= 10_000:
         errors["position"] = ["This must be a whole number from 1."]
     if errors:
-        raise InvalidInput(next(iter(errors.values()))[0], errors=errors)
+        raise InvalidInput.of_all(errors)
     rule.updated_at = now
     if rule.is_active:
         rule.notice = ""
@@ -114,7 +114,7 @@ def _clean(workspace_id: UUID, name: str, value: Any) -> Any:
         group = conditions.read(value)
     except ConditionError as error:
         places = {f"conditions.{place}".rstrip("."): texts for place, texts in error.errors.items()}
-        raise InvalidInput(next(iter(places.values()))[0], errors=places) from None
+        raise InvalidInput.of_all(places) from None
     _named_are_there(workspace_id, group)
     return group.document()
 

@@ -1,7 +1,6 @@
 """Rules, their order and their logs over the API."""
 
-import contextlib
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from tickets.automation import conditions
 from tickets.automation.models import Rule, Run
 from tickets.automation.services import actions, setup
 from tickets.automation.tests.factories import NOW, make_rule, run_rules
-from tickets.tests.api import ROLES, UNKNOWN, Api, refused
+from tickets.tests.api import ROLES, UNKNOWN, Api, refused, unchanged
 from tickets.tests.factories import CategoryFactory, make_agent, make_ticket
 
 pytestmark = pytest.mark.django_db
@@ -52,16 +51,8 @@ FIELDS = {
 }
 
 
-@contextlib.contextmanager
-def nothing_written() -> Iterator[None]:
-    """Whatever happens inside leaves no trace: no rule, no run, no kept answer."""
-
-    def state() -> list[Any]:
-        return [list(model.unscoped.order_by("pk").values()) for model in (Rule, Run, IdempotencyKey)]
-
-    before = state()
-    yield
-    assert state() == before
+# Whatever happens inside leaves no trace: no rule, no run, no kept answer.
+nothing_written = partial(unchanged, Rule, Run, IdempotencyKey)
 
 
 @pytest.fixture
