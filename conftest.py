@@ -217,7 +217,10 @@ def open_browser(chromium: Any) -> Iterator[Any]:
 
     def open_page(width: int = 1440, height: int = 900, dark: bool = False) -> Any:
         context = chromium.new_context(
-            viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", locale="en-GB"
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            locale="en-GB",
+            reduced_motion="reduce",  # axe would read the colours of what still fades in
         )
         contexts.append(context)
         page = context.new_page()

@@ -268,7 +268,7 @@ SPECTACULAR_SETTINGS = {
         "ClockSpanKindEnum": "slas.api.serializers.SPAN_KINDS",
         "SLAJobKindEnum": "slas.api.serializers.JOB_KINDS",
         "SLAJobStateEnum": "slas.api.serializers.JOB_STATES",
-        "AutomationTriggerEnum": "tickets.automation.api.TRIGGER_WORDS",
+        "AutomationTriggerEnum": "tickets.automation.api.rules.TRIGGER_WORDS",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -10,11 +10,11 @@ class SlasConfig(AppConfig):
     def ready(self) -> None:
         from helpdesk.accounts import services as accounts
         from slas import handlers
-        from tickets.automation.services import facts
+        from tickets.automation import levels
         from tickets.events import subscriptions
 
         subscriptions.listen_inside(handlers.EVENTS, handlers.follow_tickets)
         subscriptions.listen_bulk(handlers.catch_up)
         accounts.listen_workspace_made(handlers.furnish_workspace)
         accounts.listen_facts_changed(handlers.choose_policies_anew)
-        facts.business_hours_are_told_by(handlers.is_open)
+        levels.are_told_by(handlers.Levels())

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from helpdesk.accounts.models import Workspace
 from slas.services import rules, setup, tracking
+from tickets.automation.levels import ServiceLevels
 from tickets.events import Event
 
 # What starts, pauses, satisfies or re-derives a clock.
@@ -37,10 +38,18 @@ def catch_up(workspace_id: UUID, ticket_ids: Sequence[UUID] | None, now: dt.date
     tracking.catch_up(workspace_id, ticket_ids, now)
 
 
-def is_open(workspace_id: UUID, now: dt.datetime) -> bool:
-    """Whether the workspace's default business hours are open; round the clock where there are none."""
-    hours = rules.default_hours(workspace_id)
-    return hours is None or rules.calendar_of(hours).is_open(now)
+class Levels(ServiceLevels):
+    """What the automation asks of the service levels."""
+
+    def is_open(self, workspace_id: UUID, now: dt.datetime) -> bool:
+        """Whether the workspace's default business hours are open; round the clock where there are none."""
+        hours = rules.default_hours(workspace_id)
+        return hours is None or rules.calendar_of(hours).is_open(now)
+
+    def after_business_time(self, workspace_id: UUID, start: dt.datetime, duration: dt.timedelta) -> dt.datetime | None:
+        """When so much time of the default business hours has passed; None where they never open long enough."""
+        hours = rules.default_hours(workspace_id)
+        return start + duration if hours is None else rules.calendar_of(hours).add_business_time(start, duration)
 
 
 def choose_policies_anew(workspace_id: UUID, now: dt.datetime) -> None:

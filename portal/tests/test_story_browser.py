@@ -3,16 +3,13 @@
 Set SCREENSHOTS=folder to keep pictures of every step.
 """
 
-import os
 import re
-from pathlib import Path
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from helpdesk.accounts.tests.factories import PASSWORD, WorkspaceFactory
+from helpdesk.accounts.tests.factories import WorkspaceFactory
+from helpdesk.tests.browser import accessible, picture, sign_in
 from tickets.models import CannedResponse, Ticket
 from tickets.tests.factories import NOW, CannedResponseFactory, CategoryFactory, make_agent, make_reply, make_ticket
 
@@ -27,26 +24,6 @@ def workspace():
 @pytest.fixture
 def maria(workspace):
     return make_agent(workspace, user__name="Maria Rossi", user__email="maria@acme.example")
-
-
-def picture(page: Any, name: str) -> None:
-    if folder := os.environ.get("SCREENSHOTS"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=f"{folder}/{name}.png")
-
-
-def accessible(page: Any) -> None:
-    """axe-core finds nothing on the page as it stands."""
-    results = Axe().run(page)
-    assert results.violations_count == 0, results.generate_report()
-
-
-def sign_in(page: Any, server: str, email: str = "maria@acme.example") -> None:
-    page.goto(f"{server}/sign-in")
-    page.get_by_label("E-mail").fill(email)
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(re.compile("/tickets/view/mine"))
 
 
 def test_from_a_customers_request_to_an_agents_answer(live_server, open_browser, workspace, maria):

@@ -4,17 +4,15 @@ Set SCREENSHOTS=folder to keep pictures of every step.
 """
 
 import datetime as dt
-import os
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from helpdesk.accounts.models import Organization
-from helpdesk.accounts.tests.factories import PASSWORD, WorkspaceFactory
+from helpdesk.accounts.tests.factories import WorkspaceFactory
+from helpdesk.tests.browser import accessible, picture, sign_in
 from slas.models import BusinessHours, SLAPolicy
 from slas.services import jobs
 from slas.tasks import run_job
@@ -29,38 +27,6 @@ def workspace():
     made = WorkspaceFactory(name="Acme", slug="acme", timezone="Europe/Berlin")
     make_agent(made, role="admin", user__name="Maria Rossi", user__email="maria@acme.example")
     return made
-
-
-def picture(page: Any, name: str) -> None:
-    if folder := os.environ.get("SCREENSHOTS"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=f"{folder}/{name}.png")
-        # The page scrolls inside the shell: once more with all of it in sight.
-        size = page.viewport_size
-        higher = page.evaluate(
-            "(() => { const m = document.querySelector('main'); return m.scrollHeight - m.clientHeight })()"
-        )
-        if higher > 0:
-            page.set_viewport_size({"width": size["width"], "height": size["height"] + higher})
-            page.screenshot(path=f"{folder}/{name}-whole.png")
-            page.set_viewport_size(size)
-
-
-def accessible(page: Any) -> None:
-    """axe-core finds nothing on the page as it stands, and it is no wider than the screen."""
-    results = Axe().run(page)
-    assert results.violations_count == 0, results.generate_report()
-    wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wider <= 0, f"{page.url} is {wider} px wider than the screen"
-
-
-def sign_in(page: Any, server: str) -> None:
-    page.emulate_media(reduced_motion="reduce")  # axe reads the colours of what still fades in
-    page.goto(f"{server}/sign-in")
-    page.get_by_label("E-mail").fill("maria@acme.example")
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(re.compile("/tickets/view/mine"))
 
 
 def run_newest(workspace: Any, kind: str) -> None:

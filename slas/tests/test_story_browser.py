@@ -12,9 +12,9 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from helpdesk.accounts.tests.factories import WorkspaceFactory
+from helpdesk.tests.browser import accessible, picture, sign_in
 from slas.services import sweep
 from slas.tests.factories import make_hours, make_policy
-from slas.tests.test_settings_browser import accessible, picture, sign_in
 from tickets.models import Ticket
 from tickets.tests.factories import make_agent
 

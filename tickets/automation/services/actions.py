@@ -34,11 +34,12 @@ MAX_ACTIONS = 20
 
 @dataclass(frozen=True)
 class Doing:
-    """Who does it, for which rule, and when."""
+    """Who does it and when: a rule by itself, or a member who runs a macro."""
 
-    rule: Rule
     actor: Actor
     now: dt.datetime
+    rule: Rule | None = None
+    member: Membership | None = None
 
 
 # --- Doing ------------------------------------------------------------------------------------
@@ -111,7 +112,12 @@ def _remove_tags(action: Mapping[str, Any], ticket: Ticket, doing: Doing) -> str
 
 
 def _add_note(action: Mapping[str, Any], ticket: Ticket, doing: Doing) -> str:
-    conversation.system_note(ticket=ticket, body=action["body"], actor=doing.actor, now=doing.now)
+    if doing.member is None:
+        conversation.system_note(ticket=ticket, body=action["body"], actor=doing.actor, now=doing.now)
+    else:
+        conversation.agent_reply(
+            ticket=ticket, author=doing.member, body=action["body"], internal=True, now=doing.now, actor=doing.actor
+        )
     return "note added"
 
 

@@ -167,17 +167,17 @@ def _stopped(activity: Activity, times: int) -> str:
 
 def _do(rule: Rule, ticket: Ticket, activity: Activity, now: dt.datetime) -> list[dict[str, Any]]:
     actor = Actor(ActorKind.AUTOMATION, rule.name, cause=Cause(activity.pk, activity.depth))
-    doing = Doing(rule, actor, now)
-    return [_perform(action, ticket, doing) for action in rule.actions]
+    doing = Doing(actor, now, rule)
+    return [_perform(action, ticket, rule, doing) for action in rule.actions]
 
 
-def _perform(action: dict[str, Any], ticket: Ticket, doing: Doing) -> dict[str, Any]:
+def _perform(action: dict[str, Any], ticket: Ticket, rule: Rule, doing: Doing) -> dict[str, Any]:
     """Do an action, or say why not; one that fails does not keep the others from being done."""
     try:
         with transaction.atomic():
             text = actions.perform(action, base.lock(ticket), doing)
     except NotFound as error:
-        _switch_off(doing.rule, f"{error.detail} ({action['do'].replace('_', ' ')})", doing.now)
+        _switch_off(rule, f"{error.detail} ({action['do'].replace('_', ' ')})", doing.now)
         return {"action": action["do"], "text": error.detail, "is_done": False}
     except DomainError as error:
         return {"action": action["do"], "text": error.detail, "is_done": False}

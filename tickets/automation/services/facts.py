@@ -1,23 +1,15 @@
 """What rules ask about: a ticket as it is at the moment of an event."""
 
 import datetime as dt
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
 from tickets import deadlines
 from tickets.automation.conditions import FIELDS, NONE, Facts, plain
+from tickets.automation.levels import service_levels
 from tickets.events import Event
 from tickets.models import Activity, Category, Comment, Ticket, TicketTag
-
-BusinessHours = Callable[[UUID, dt.datetime], bool]
-_business_hours: list[BusinessHours] = []
-
-
-def business_hours_are_told_by(told: BusinessHours) -> None:
-    """Who knows whether a workspace is open signs up here: `told(workspace_id, now)`. Tickets know no calendars."""
-    _business_hours[:] = [told]
-
 
 _CHANGES = {
     "status": "status_changed",
@@ -75,8 +67,7 @@ def facts_of(ticket: Ticket, activity: Activity, now: dt.datetime, *, asked: Col
         },
         texts={"subject": ticket.subject, "body": _body(ticket, activity) if "body" in asked else ""},
         attributes=attributes,
-        in_business_hours="business_hours" not in asked
-        or all(told(ticket.workspace_id, now) for told in _business_hours),
+        in_business_hours="business_hours" not in asked or service_levels().is_open(ticket.workspace_id, now),
     )
 
 

@@ -10,6 +10,7 @@ from django.db.models import Q
 from helpdesk.accounts.models import Team, Workspace
 from helpdesk.accounts.roles import PERMISSIONS, Permission
 from tickets import dispatch
+from tickets.automation.levels import service_levels
 from tickets.automation.models import Rule, Waiting
 from tickets.events import Actor, ActorKind
 from tickets.lifecycle import ACTIVE, Status
@@ -36,7 +37,7 @@ LEFT JOIN LATERAL (
     WHERE a.workspace_id = m.workspace_id AND a.assignee_id = m.user_id ORDER BY a.id DESC LIMIT 1
 ) given ON true
 WHERE m.workspace_id = %(workspace)s AND m.is_active AND m.is_available AND u.is_active AND m.role = ANY(%(workers)s)
-AND (m.capacity IS NULL OR busy.open < m.capacity)
+AND m.user_id <> ALL(%(off_duty)s::uuid[]) AND (m.capacity IS NULL OR busy.open < m.capacity)
 AND (%(team)s::uuid IS NULL OR EXISTS (
     SELECT FROM accounts_team_members x WHERE x.team_id = %(team)s AND x.membership_id = m.id))
 ORDER BY {order} LIMIT 1
@@ -53,7 +54,7 @@ def take_turns(workspace_id: UUID) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"pool of {workspace_id}"])
 
 
-def choose(workspace_id: UUID, *, method: str, team_id: UUID | None) -> UUID | None:
+def choose(workspace_id: UUID, *, method: str, team_id: UUID | None, now: dt.datetime) -> UUID | None:
     """The user who gets the next ticket, of a team or of everybody; None when nobody is free.
 
     The caller has taken their turn (`take_turns`) in this transaction.
@@ -61,21 +62,26 @@ def choose(workspace_id: UUID, *, method: str, team_id: UUID | None) -> UUID | N
     with connection.cursor() as cursor:
         cursor.execute(
             _CANDIDATES.format(order=_ORDERS[method]),
-            {"workspace": workspace_id, "team": team_id, "workers": _WORKERS},
+            {
+                "workspace": workspace_id,
+                "team": team_id,
+                "workers": _WORKERS,
+                "off_duty": list(service_levels().off_duty(workspace_id, now)),
+            },
         )
         row = cursor.fetchone()
     return row[0] if row else None
 
 
 def give(
-    ticket: Ticket, *, rule: Rule, method: str, team_id: UUID | None, actor: Actor, now: dt.datetime
+    ticket: Ticket, *, rule: Rule | None, method: str, team_id: UUID | None, actor: Actor, now: dt.datetime
 ) -> UUID | None:
     """Give a (locked) ticket to whoever is chosen, or let it wait; gives the user, None when it waits.
 
     It also waits, and is served after the commit, where the one who is free is awaited already.
     """
     take_turns(ticket.workspace_id)
-    user_id = choose(ticket.workspace_id, method=method, team_id=team_id)
+    user_id = choose(ticket.workspace_id, method=method, team_id=team_id, now=now)
     is_awaited = user_id is not None and _awaiting(ticket, user_id).exists()
     if user_id is None or is_awaited:
         asked = {"workspace_id": ticket.workspace_id, "rule": rule, "team_id": team_id, "method": method}
@@ -129,10 +135,10 @@ def _serve(workspace: Workspace, ticket_id: UUID, now: dt.datetime) -> bool | No
     if ticket.trashed_at or ticket.assignee_id or ticket.status not in _IN_WORK:
         row.delete()
         return None
-    user_id = choose(workspace.pk, method=row.method, team_id=row.team_id)
+    user_id = choose(workspace.pk, method=row.method, team_id=row.team_id, now=now)
     if user_id is None:
         return False
-    actor = Actor(ActorKind.AUTOMATION, row.rule.name)
+    actor = Actor(ActorKind.AUTOMATION, row.rule.name if row.rule else "Waiting list")
     assignment.assign(ticket=ticket, assignee_id=user_id, actor=actor, now=now)
     row.delete()
     return True

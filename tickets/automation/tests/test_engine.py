@@ -20,7 +20,7 @@ from helpdesk.accounts.models import Contact, Membership, Workspace
 from helpdesk.accounts.tests.factories import ContactFactory, OrganizationFactory, TeamFactory, WorkspaceFactory
 from helpdesk.errors import InvalidInput, NotFound
 from tickets import deadlines
-from tickets.automation import handlers, tasks
+from tickets.automation import handlers, levels, tasks
 from tickets.automation.models import TRIGGERS, Rule, Run
 from tickets.automation.services import actions, engine, facts, setup
 from tickets.automation.tests.factories import NOW, make_rule, run_rules, runs_of
@@ -295,13 +295,14 @@ class TestFacts:
         self, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, is_open: bool
     ) -> None:
         asked: list[Any] = []
-        monkeypatch.setattr(facts, "_business_hours", [])
 
-        def told(*given: Any) -> bool:
-            asked.append(given)
-            return is_open
+        class Told(levels.ServiceLevels):
+            def is_open(self, *given: Any) -> bool:
+                asked.append(given)
+                return is_open
 
-        facts.business_hours_are_told_by(told)
+        monkeypatch.setattr(levels, "_told_by", [])
+        levels.are_told_by(Told())
         make_rule(workspace, NOTE, conditions={"all": [{"field": "business_hours", "is": [False]}]})
         assert run_rules(make_ticket(workspace)) == (not is_open)
         assert asked[0] == (workspace.pk, NOW)
@@ -309,7 +310,7 @@ class TestFacts:
     def test_where_nobody_knows_business_hours_it_is_always_open(
         self, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(facts, "_business_hours", [])
+        monkeypatch.setattr(levels, "_told_by", [levels.ServiceLevels()])
         assert self.told(make_ticket(workspace)).in_business_hours is True
 
 

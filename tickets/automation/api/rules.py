@@ -1,4 +1,4 @@
-"""The REST API of the automation: rules, their order, and what each did and why."""
+"""The REST API of the rules: what happens by itself, in which order, and what each did and why."""
 
 from collections.abc import Mapping
 from typing import Any

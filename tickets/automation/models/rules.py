@@ -87,10 +87,10 @@ class Run(WorkspaceModel):
 
 
 class Waiting(WorkspaceModel):
-    """A ticket that a rule could give to nobody: it gets the next agent who is free, oldest first."""
+    """A ticket that could be given to nobody: it gets the next agent who is free, oldest first."""
 
     ticket = models.OneToOneField(Ticket, on_delete=models.CASCADE, related_name="+")
-    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="+")
+    rule = models.ForeignKey(Rule, null=True, on_delete=models.CASCADE, related_name="+")  # none: by a macro
     team = models.ForeignKey(Team, null=True, on_delete=models.CASCADE, related_name="+")
     method = models.CharField(max_length=12, choices=[("least_busy", "Least busy"), ("round_robin", "Round robin")])
     since = models.DateTimeField()
