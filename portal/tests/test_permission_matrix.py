@@ -172,6 +172,16 @@ PAGES = [
     *rows("POST", "slas:hours-what-if", "admin", "hours"),
     *rows("GET", "slas:job", "admin", "sla_job"),
     *rows("GET", "slas:why", SIGNED_IN, "ticket"),
+    # Automation
+    *rows("GET", "automation:rules", "admin"),
+    *rows("GET POST", "automation:rule-new", "admin"),
+    *rows("POST", "automation:order", "admin", rule_ids=["$rule"]),
+    *rows("GET POST", "automation:rule-edit", "admin", "rule"),
+    *rows("POST", "automation:rule-move", "admin", "rule", direction="up"),
+    *rows("POST", "automation:rule-switch", "admin", "rule", is_active="0"),
+    *rows("POST", "automation:rule-delete", "admin", "rule"),
+    *rows("GET", "automation:rule-log", "admin", "rule"),
+    *rows("GET", "automation:why", SIGNED_IN, "ticket"),
     # Portal
     *rows("GET POST", "portal:submit", ANYBODY, "slug"),
 ]

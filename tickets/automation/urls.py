@@ -4,9 +4,21 @@ from django.urls import path
 
 from helpdesk.api import people
 from tickets.automation.api import rules
+from tickets.automation.views import rules as pages
 
 app_name = "automation"
 urlpatterns = [
+    # Console
+    path("settings/automation", pages.rules, name="rules"),
+    path("settings/automation/new", pages.rule, name="rule-new"),
+    path("settings/automation/order", pages.rules_order, name="order"),
+    path("settings/automation/<uuid:rule_id>", pages.rule, name="rule-edit"),
+    path("settings/automation/<uuid:rule_id>/move", pages.rule_move, name="rule-move"),
+    path("settings/automation/<uuid:rule_id>/switch", pages.rule_switch, name="rule-switch"),
+    path("settings/automation/<uuid:rule_id>/delete", pages.rule_delete, name="rule-delete"),
+    path("settings/automation/<uuid:rule_id>/log", pages.rule_log, name="rule-log"),
+    path("tickets/<uuid:pk>/automation", pages.why, name="why"),
+    # API
     path("api/tickets/automation-rules", rules.Rules.as_view(), name="api-rules"),
     path("api/tickets/automation-rules/order", rules.OrderOfRules.as_view(), name="api-order"),
     path("api/tickets/automation-rules/<uuid:rule_id>", rules.OneRule.as_view(), name="api-rule"),
