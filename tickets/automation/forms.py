@@ -129,7 +129,7 @@ ACTION_NOTES = {
 
 
 class Asked(NamedTuple):
-    """One input of an action: its name in the document, how it is asked for, what it is called, from what one chooses."""
+    """One input of an action: its name in the document, how it is asked for, its label, from what one chooses."""
 
     name: str
     control: str  # select, menu, words, text, line
@@ -523,9 +523,7 @@ class ActionRow:
             options = [Option(value, value, True) for value in given if not _fits(value)]
             text = ", ".join(value for value in given if _fits(value))
         path, errors = f"{self.path}.{asked.name}", self.errors.get(asked.name, [])
-        return Input(
-            asked.name, path, asked.control, asked.label, asked.hint, options, text, _summary(options), errors
-        )
+        return Input(asked.name, path, asked.control, asked.label, asked.hint, options, text, _summary(options), errors)
 
     @property
     def error_texts(self) -> list[str]:
@@ -636,7 +634,9 @@ class Draft:
 
     def offer(self, offers: Offers) -> None:
         """What there is to choose from."""
-        for row in [*self.tests, *self.rows]:
+        for test in self.tests:
+            test.offers = offers
+        for row in self.rows:
             row.offers = offers
 
     # --- What the buttons do
@@ -673,7 +673,6 @@ class Draft:
                 return
 
     def _move(self, what: str, place: int) -> None:
-        row = self.rows[place]
         if what == "remove":
             del self.rows[place]
             self.focus = "add-action"
@@ -681,7 +680,6 @@ class Draft:
         to = place + {"up": -1, "down": 1}.get(what, 0)
         if to != place and 0 <= to < len(self.rows):
             self.rows.insert(to, self.rows.pop(place))
-            assert self.rows[to] is row
             # The button goes with its row; at the end it has nothing more to do.
             if to in (0, len(self.rows) - 1):
                 what = "down" if to == 0 else "up"
@@ -779,7 +777,7 @@ def _read_number(text: str, number: Number) -> Decimal | int | str:
 
 def draft_of(rule: Any) -> Draft:
     """A rule, or anything with a rule's attributes, as it stands in the form."""
-    numbers = {number.name: _shown(getattr(rule, number.name, None)) for number in NUMBERS}
+    numbers: dict[str, Any] = {number.name: _shown(getattr(rule, number.name, None)) for number in NUMBERS}
     draft = Draft(
         name=rule.name,
         triggers=list(rule.triggers),
@@ -833,7 +831,7 @@ def _test_of(part: Mapping[str, Any]) -> ConditionRow:
 
 def rows_of(actions: Any) -> list[ActionRow]:
     """Actions as they stand in the form."""
-    rows = []
+    rows: list[ActionRow] = []
     for action in actions if isinstance(actions, list) else []:
         do = str(action.get("do"))
         kind = f"assign_{action.get('method', 'user')}" if do == "assign" else do
@@ -848,13 +846,14 @@ def rows_of(actions: Any) -> list[ActionRow]:
 
 # --- Form → documents -------------------------------------------------------------------------
 
-_CONDITION = re.compile(r"if((?:\.\d{1,3}){0,6})\.(field|was|word|name|value|lines|add)", re.ASCII)
+_CONDITION = re.compile(r"if((?:\.\d{1,3}){0,20})\.(field|was|word|name|value|lines|add)", re.ASCII)
 _ACTION = re.compile(r"then\.(\d{1,3})\.([a-z_]{1,40}(?:\.value)?)", re.ASCII)
 
 
 def read(data: Data) -> Draft:
     """What a browser sent, right or wrong."""
     known = {word for _, named in TRIGGER_GROUPS for word, _ in named}
+    numbers: dict[str, Any] = {number.name: _first(data, number.name)[:20] for number in NUMBERS}
     draft = Draft(
         name=_first(data, "name"),
         triggers=[word for word in known_order() if word in set(data.get("when", ())) & known],
@@ -862,7 +861,7 @@ def read(data: Data) -> Draft:
         rows=read_rows(data),
         stops="stops" in data,
         is_active="is_active" in data,
-        **{number.name: _first(data, number.name)[:20] for number in NUMBERS},
+        **numbers,
     )
     draft.change("")
     return draft
@@ -915,7 +914,7 @@ def read_rows(data: Data) -> list[ActionRow]:
     for key, values in data.items():
         if found := _ACTION.fullmatch(key):
             given.setdefault(int(found[1]), {})[found[2]] = values
-    rows = []
+    rows: list[ActionRow] = []
     for n in sorted(given):
         sent = given[n]
         kind = _first(sent, "do")

@@ -174,7 +174,9 @@ def test_a_rule_is_built_switched_on_at_work_and_explained(live_server, open_bro
 def test_rules_are_put_in_order_with_the_keyboard_and_by_hand(live_server, open_browser, workspace, billing):
     category = CategoryFactory(workspace=workspace, name="Billing")
     vip = {"field": "tag", "is": ["vip"]}
-    deep = {"any": [{"field": "subject", "contains": ["refund"]}, {"field": "attribute", "name": "plan", "is": ["pro"]}]}
+    deep = {
+        "any": [{"field": "subject", "contains": ["refund"]}, {"field": "attribute", "name": "plan", "is": ["pro"]}]
+    }
     make_rule(
         workspace,
         {"do": "assign", "method": "least_busy", "team_id": str(billing.pk)},
@@ -187,9 +189,7 @@ def test_rules_are_put_in_order_with_the_keyboard_and_by_hand(live_server, open_
     make_rule(workspace, {"do": "escalate"}, name="VIPs", conditions={"all": [vip]}, stops=True)
     make_rule(workspace, {"do": "add_tags", "tags": ["seen"]}, name="Everything else", is_active=False)
     broken = make_rule(workspace, {"do": "set_team", "team_id": str(billing.pk)}, name="Old team")
-    Rule.unscoped.filter(pk=broken.pk).update(
-        is_active=False, notice="Switched off: There is no such team. (set team)"
-    )
+    Rule.unscoped.filter(pk=broken.pk).update(is_active=False, notice="Switched off: There is no such team. (set team)")
     run_rules(make_ticket(workspace, category_id=category.pk, subject="I want a refund"))
     page = open_browser()
     sign_in(page, live_server.url)

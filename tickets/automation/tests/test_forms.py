@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from helpdesk.errors import InvalidInput
 from tickets.automation import conditions, forms
 from tickets.automation.conditions import FIELDS, MAX_DEPTH, NONE, WORDS
-from tickets.automation.forms import ActionRow, Draft, Offers, ConditionRow
+from tickets.automation.forms import ActionRow, ConditionRow, Draft, Offers
 from tickets.automation.models import TRIGGERS
 from tickets.automation.services import actions, wording
 from tickets.markup import is_text
 
+INPUTS = ["field", "was", "word", "name", "value", "lines", "add", "do", "tags", "body"]
 IDS = st.uuids().map(str)
 TEXTS = st.text(min_size=1, max_size=20).filter(lambda text: is_text(text) and conditions.plain(text) != NONE)
 OFFERS = Offers(tags=[("vip", "vip"), ("a, b", "a, b")], agents=[("x", "X")])
@@ -34,9 +35,7 @@ def _test(name: str) -> st.SearchStrategy[dict[str, Any]]:
         value = TEXTS | st.sampled_from([NONE, "vip", "a, b", "line\nbreak"])
     values = st.lists(value, min_size=1, max_size=4)
     extra = {"name": TEXTS.map(str.strip).filter(bool)} if name == "attribute" else {}
-    return st.one_of(
-        *[st.fixed_dictionaries({"field": st.just(name), **extra, word: values}) for word in FIELDS[name]]
-    )
+    return st.one_of(*[st.fixed_dictionaries({"field": st.just(name), **extra, word: values}) for word in FIELDS[name]])
 
 
 def _groups(parts: Any) -> Any:
@@ -86,7 +85,9 @@ def same(document: Any) -> Any:
     """A document in which the order of values, which are alternatives, makes no difference."""
     if isinstance(document, dict):
         return {
-            key: sorted(map(str, set(value))) if key in FIELDS["subject"] + FIELDS["status"] + ("tags",) else same(value)
+            key: sorted(map(str, set(value)))
+            if key in FIELDS["subject"] + FIELDS["status"] + ("tags",)
+            else same(value)
             for key, value in document.items()
         }
     return [same(one) for one in document] if isinstance(document, list) else document
@@ -118,7 +119,7 @@ def test_any_rule_comes_back_from_its_form_as_it_was(written: Any, done: Any) ->
 @settings(max_examples=200, deadline=None)
 @given(
     st.dictionaries(
-        st.from_regex(r"(if|then)(\.[0-9]{1,4}){0,8}\.(field|was|word|name|value|lines|add|do|tags|body)", fullmatch=True)
+        st.from_regex(rf"(if|then)(\.[0-9]{{1,4}}){{0,8}}\.({'|'.join(INPUTS)})", fullmatch=True)
         | st.sampled_from(["name", "when", "stops", "message_count", "idle_hours"]),
         st.lists(st.text(max_size=10) | st.sampled_from(sorted(FIELDS)) | st.sampled_from(forms.KINDS), max_size=3),
         max_size=12,
@@ -133,14 +134,19 @@ def test_whatever_a_browser_sends_can_be_drawn_and_said(sent: dict[str, list[str
     draft.refuse(InvalidInput.of_all({"conditions.all.0.is": ["x"], "actions.9.do": ["x"], "x": ["x"]}))
     for row in [*draft.tests, *draft.rows]:
         assert row.label is not None
-    assert [shown for row in draft.rows for shown in row.inputs] is not None
+        assert row.error_texts is not None
+    assert all(shown.label for row in draft.rows for shown in row.inputs)
 
 
 # --- Reading ------------------------------------------------------------------------------------
 
 
 def test_words_stand_between_commas_and_lines() -> None:
-    sent = {"if.0.field": ["subject"], "if.0.word": ["contains"], "if.0.lines": [" refund,money back,\r\n chargeback ,"]}
+    sent = {
+        "if.0.field": ["subject"],
+        "if.0.word": ["contains"],
+        "if.0.lines": [" refund,money back,\r\n chargeback ,"],
+    }
     assert forms.read(sent).conditions == {
         "all": [{"field": "subject", "contains": ["refund", "money back", "chargeback"]}]
     }
@@ -149,9 +155,7 @@ def test_words_stand_between_commas_and_lines() -> None:
 def test_places_with_gaps_close_up_and_what_a_part_stands_in_is_a_group() -> None:
     sent = {"if.word": ["any"], "if.7.1.field": ["tag"], "if.7.1.lines": ["vip"], "if.2.field": ["status"]}
     draft = forms.read(sent)
-    assert draft.conditions == {
-        "any": [{"field": "status", "is": []}, {"all": [{"field": "tag", "is": ["vip"]}]}]
-    }
+    assert draft.conditions == {"any": [{"field": "status", "is": []}, {"all": [{"field": "tag", "is": ["vip"]}]}]}
     assert [test.path for test in draft.tests] == ["if.0", "if.1.0"]
 
 

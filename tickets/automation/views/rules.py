@@ -128,9 +128,7 @@ def rule_switch(request: WorkspaceRequest, rule_id: UUID) -> HttpResponse:
     chosen = _rule(request, rule_id)
     is_active = request.POST.get("is_active") == "1"
     try:
-        setup.save_rule(
-            workspace=request.workspace, changes={"is_active": is_active}, rule=chosen, now=timezone.now()
-        )
+        setup.save_rule(workspace=request.workspace, changes={"is_active": is_active}, rule=chosen, now=timezone.now())
     except DomainError as error:
         return _changed_list(request, f"switch-{chosen.pk}", error.detail)
     return _changed_list(request, f"switch-{chosen.pk}")
@@ -285,10 +283,11 @@ def _page_of(request: WorkspaceRequest, rows: QuerySet[Run]) -> dict[str, Any]:
         rule_name=F("rule__name"), is_deleted=F("rule__archived_at"),
     )  # fmt: skip
     page = Paginator(wanted, PAGE_SIZE).get_page(request.GET.get("page"))
-    page.object_list = list(page.object_list)
-    names = wording.names_of(request.workspace.pk, *((run["reasons"], run["done"]) for run in page.object_list))
-    for run in page.object_list:
+    runs: list[Any] = list(page.object_list)
+    names = wording.names_of(request.workspace.pk, *((run["reasons"], run["done"]) for run in runs))
+    for run in runs:
         run["because"] = wording.happened(run["trigger"])
         run["reasons"] = [wording.reason_words(text, names) for text in run["reasons"]]
         run["done"] = [one | {"text": wording.named(one["text"], names)} for one in run["done"]]
+    page.object_list = runs
     return {"page_obj": page}
