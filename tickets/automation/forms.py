@@ -154,8 +154,8 @@ ASKED: dict[str, tuple[Asked, ...]] = {
     "add_note": (Asked("body", "text", "Note", hint="What agents should know. Customers never see it."),),
     "send_canned_response": (Asked("canned_response_id", "select", "Canned response", "responses"),),
     "notify": (
-        Asked("user_ids", "menu", "People", "members"),
-        Asked("team_ids", "menu", "Teams", "teams"),
+        Asked("user_ids", "menu", "People", "members", "People …"),
+        Asked("team_ids", "menu", "Teams", "teams", "Teams …"),
         Asked("body", "text", "Message", hint="What they should know. The mail also says which ticket it is."),
     ),
     "send_webhook": (Asked("url", "line", "Address", hint="https://example.com/hook"),),
@@ -656,14 +656,11 @@ class Draft:
             self.focus = f"{path}.{len(group.parts) - 1}.0.field"
         elif what == "remove" and path.startswith("if."):
             self._remove(path)
-        elif what == "add-action":
-            self.rows.append(ActionRow(kind="set_priority"))
-            self.focus = f"then.{len(self.rows) - 1}.do"
-        elif (place := _place(path, len(self.rows))) is not None:
-            self._move(what, place)
+        elif what == "add":  # organisations: the next one may follow
+            self.focus = "".join(f"{path}.add" for test in self.tests if test.path == path and not test.errors)
+        else:
+            self.focus = change_rows(self.rows, wanted)
         self.group.number("if")
-        for n, row in enumerate(self.rows):
-            row.path = f"then.{n}"
 
     def _remove(self, path: str) -> None:
         for group in self.group.rows():
@@ -671,19 +668,6 @@ class Draft:
                 group.parts = [part for part in group.parts if part.path != path]
                 self.focus = f"{group.path}.add-test"
                 return
-
-    def _move(self, what: str, place: int) -> None:
-        if what == "remove":
-            del self.rows[place]
-            self.focus = "add-action"
-            return
-        to = place + {"up": -1, "down": 1}.get(what, 0)
-        if to != place and 0 <= to < len(self.rows):
-            self.rows.insert(to, self.rows.pop(place))
-            # The button goes with its row; at the end it has nothing more to do.
-            if to in (0, len(self.rows) - 1):
-                what = "down" if to == 0 else "up"
-            self.focus = f"then.{to}.{what}"
 
     # --- Saving
 
@@ -723,13 +707,7 @@ class Draft:
             if isinstance(row, ConditionRow) and leaf in MATCHES and not row.values:
                 texts = ["Choose at least one."] if row.control != "words" else ["Write at least one."]
             row.errors.setdefault(leaf, []).extend(texts)
-        elif head == "actions" and (n := _place(f"then.{rest.partition('.')[0]}", len(self.rows))) is not None:
-            action, leaf = self.rows[n], rest.partition(".")[2]
-            shown = next((one for one in action.inputs if one.name == leaf), None)
-            if shown and not any(action.values.get(leaf, [])):
-                texts = ["Choose one." if shown.control in ("select", "menu") else "Write something."]
-            action.errors.setdefault(leaf, []).extend(texts)
-        else:
+        elif not refuse_row(self.rows, place, texts):
             if head == "triggers" and not self.triggers:
                 texts = ["Choose at least one."]
             if head == "actions" and not self.rows:
@@ -745,6 +723,48 @@ class Draft:
         for row in self.rows:
             sent |= row.fields()
         return {name: values for name, values in sent.items() if values}
+
+
+# --- Actions alone: what a macro's form needs, too ------------------------------------------------
+
+
+def change_rows(rows: list[ActionRow], wanted: str) -> str:
+    """Do what a button of the actions says: `add-action`, `remove:then.1`, `up:then.1`, `down:then.1`.
+
+    Gives the id of the input to go on with. Everything else only gives each row its path.
+    """
+    what, _, path = wanted.partition(":")
+    focus, place = "", _place(path, len(rows))
+    if what == "add-action":
+        rows.append(ActionRow(kind="set_priority"))
+        focus = f"then.{len(rows) - 1}.do"
+    elif what == "remove" and place is not None:
+        del rows[place]
+        focus = "add-action"
+    elif what in ("up", "down") and place is not None:
+        to = place + (-1 if what == "up" else 1)
+        if 0 <= to < len(rows):
+            rows.insert(to, rows.pop(place))
+            # The button goes with its row; at the end it has nothing more to do.
+            if to in (0, len(rows) - 1):
+                what = "down" if to == 0 else "up"
+            focus = f"then.{to}.{what}"
+    for n, row in enumerate(rows):
+        row.path = f"then.{n}"
+    return focus
+
+
+def refuse_row(rows: Sequence[ActionRow], place: str, texts: list[str]) -> bool:
+    """Put what a service refused (`actions.1.priority`) beside the input it names; False where it names none."""
+    head, _, rest = place.partition(".")
+    number, _, leaf = rest.partition(".")
+    if head != "actions" or (n := _place(f"then.{number}", len(rows))) is None:
+        return False
+    shown = next((one for one in rows[n].inputs if one.name == leaf), None)
+    if shown and not any(rows[n].values.get(leaf, [])):
+        texts = ["Choose one." if shown.control in ("select", "menu") else "Write something."]
+    rows[n].errors.setdefault(leaf, []).extend(texts)
+    return True
 
 
 def _place(path: str, number: int) -> int | None:

@@ -199,8 +199,10 @@ def condition_words(test: Mapping[str, Any], names: Names) -> str:
     if field == "tag":
         if values == [NONE]:
             return "it has a tag" if is_not else "it has no tags"
-        said = _choice(["no tags" if value == NONE else value for value in values])
-        return f"it does not have the tag {said}" if is_not else f"it has the tag {said}"
+        said = f"the tag {_choice([value for value in values if value != NONE])}"
+        if is_not:
+            return f"it has tags, but not {said}" if NONE in values else f"it does not have {said}"
+        return f"it has no tags or {said}" if NONE in values else f"it has {said}"
     if field == "attribute":
         said = _choice([value if value != NONE else "empty" for value in values])
         return f"the customer’s {test.get('name') or UNSAID} {verb} {said}"

@@ -263,3 +263,32 @@ def test_rules_are_put_in_order_with_the_keyboard_and_by_hand(live_server, open_
         page.goto(f"{live_server.url}/settings/automation/{Rule.unscoped.get(name='Money first').pk}/log")
         accessible(page)
         picture(page, f"11-log-{kind}")
+
+
+def test_a_rule_is_built_and_moved_where_scripts_are_off(live_server, chromium, workspace):
+    make_rule(workspace, {"do": "escalate"}, name="First")
+    context = chromium.new_context(viewport={"width": 1024, "height": 900}, java_script_enabled=False)
+    try:
+        page = context.new_page()
+        sign_in(page, live_server.url)
+        page.goto(f"{live_server.url}/settings/automation/new")
+        page.get_by_label("Name", exact=True).fill("Short names")
+        page.get_by_role("button", name="Add a condition").click()
+        page.locator("[id='if.0.field']").select_option("priority")
+        page.get_by_role("button", name="Update").first.click()
+        page.get_by_label("High").check(force=True)  # its box is drawn as a chip
+        page.get_by_role("button", name="Add an action").click()
+        page.get_by_label("Priority", exact=True).select_option("urgent")
+        page.get_by_role("button", name="Do action 2 earlier").click()
+        picture(page, "12-without-scripts")
+        page.get_by_label("Name", exact=True).press("Enter")
+        page.get_by_role("button", name="Ask Short names earlier").click()
+        page.get_by_role("switch", name="First").click()
+        expect(page.get_by_role("switch", name="First")).to_have_attribute("aria-checked", "false")
+        picture(page, "13-rules-without-scripts")
+    finally:
+        context.close()
+    assert order(workspace) == ["Short names", "First"]
+    made = Rule.objects.for_workspace(workspace).get(name="Short names")
+    assert made.conditions == {"all": [{"field": "priority", "is": ["high"]}]}
+    assert [action["do"] for action in made.actions] == ["set_priority", "assign"]

@@ -38,6 +38,8 @@ NAMES = {
         ({"field": "tag", "is": ["vip"]}, "it has the tag vip"),
         ({"field": "tag", "is_not": ["vip", "spam"]}, "it does not have the tag vip or spam"),
         ({"field": "tag", "is": ["none"]}, "it has no tags"),
+        ({"field": "tag", "is": ["vip", "none"]}, "it has no tags or the tag vip"),
+        ({"field": "tag", "is_not": ["none", "vip"]}, "it has tags, but not the tag vip"),
         ({"field": "subject", "contains": ["refund"]}, "the subject contains “refund”"),
         ({"field": "body", "contains_not": ["a", "b"]}, "the text does not contain “a” or “b”"),
         ({"field": "attribute", "name": "plan", "is": ["pro", "none"]}, "the customer’s plan is pro or empty"),

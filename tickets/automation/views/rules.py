@@ -184,7 +184,7 @@ def _builder(request: WorkspaceRequest, draft: Draft, chosen: Rule | None, statu
     """The page of the form; for htmx the form alone, which is what changes."""
     context = console(request, "settings")
     names = wording.names_of(request.workspace.pk, draft.conditions, draft.actions)
-    draft.offer(_offers(request, context["choices"], names))
+    draft.offer(offers_of(request, context["choices"], names))
     organizations: list[str] = []
     if any(test.field == "organization" for test in draft.tests):
         rows = Organization.objects.for_workspace(request.workspace).order_by("name")
@@ -200,7 +200,7 @@ def _builder(request: WorkspaceRequest, draft: Draft, chosen: Rule | None, statu
     return render(request, template, context, status=status)
 
 
-def _offers(request: WorkspaceRequest, choices: Any, names: dict[str, str]) -> Offers:
+def offers_of(request: WorkspaceRequest, choices: Any, names: dict[str, str]) -> Offers:
     """What conditions and actions can choose from."""
     workspace = request.workspace
     members = Membership.objects.for_workspace(workspace).filter(is_active=True, user__is_active=True)
@@ -266,7 +266,7 @@ def why(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
     except DomainError as error:
         raise Http404(error.detail) from error
     rows = Run.objects.for_workspace(request.workspace).filter(ticket=ticket)
-    waiting = Waiting.objects.for_workspace(request.workspace).filter(ticket=ticket).select_related("team", "rule")
+    waiting = Waiting.objects.for_workspace(request.workspace).filter(ticket=ticket).select_related("team")
     context = console(request, view_asked(request)) | {
         "ticket": ticket,
         "waiting": waiting.first(),
