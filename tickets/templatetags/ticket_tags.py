@@ -168,6 +168,7 @@ _EVENT_ICONS = {
     Event.RESTORED: "undo-2",
     Event.SLA_AT_RISK: "clock-alert",
     Event.SLA_BREACHED: "triangle-alert",
+    Event.SATISFACTION_SUBMITTED: "star",
 }
 _LINK_WORDS = {
     "related": "linked {} as related",
@@ -245,6 +246,8 @@ def in_words(activity: Activity) -> SafeString:
         goal = GOALS[Goal(data["breach_type"])].lower()
         sentence = "noticed that the {} is at risk" if event is Event.SLA_AT_RISK else "noticed that the {} is overdue"
         return format_html(sentence, _bold(goal))
+    if event is Event.SATISFACTION_SUBMITTED:
+        return format_html("rated the help with {} of 5", _bold(data["rating"]))
     if event is Event.UPDATED and changes:
         return format_html_join(", ", "{}", ((_change(change),) for change in changes))
     plain = {

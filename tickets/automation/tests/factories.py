@@ -8,6 +8,12 @@ from tickets.automation.models import Rule, Run
 from tickets.automation.services import engine, setup
 from tickets.models import Activity, Ticket
 
+# What a trigger needs besides.
+OPTIONS_OF: dict[str, dict[str, Any]] = {
+    "no_response": {"no_response_hours": 4},
+    "idle": {"idle_hours": 72},
+    "customer_messages": {"message_count": 3},
+}
 NOW = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)
 
 
