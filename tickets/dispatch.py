@@ -32,7 +32,7 @@ _broker_away_until = 0.0
 
 def relay_after_commit(activity_ids: Sequence[UUID]) -> None:
     """Queue the relay of these activities once the running transaction is committed: one for all of it."""
-    waiting = [hook for _, hook, _ in connection.run_on_commit if isinstance(hook, _Relay)]
+    waiting = [entry[1] for entry in connection.run_on_commit if isinstance(entry[1], _Relay)]
     if waiting:
         # Those of a savepoint that is rolled back are not found later. Its hook goes with it, if it was the first.
         waiting[-1].ids.extend(map(str, activity_ids))
