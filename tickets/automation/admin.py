@@ -4,7 +4,7 @@ from django.contrib import admin
 
 from helpdesk.accounts.admin_site import ReadOnlyAdmin
 from tickets.admin_site import OfTicket
-from tickets.automation.models import Rule, Run, Waiting
+from tickets.automation.models import Macro, Rule, Run, Waiting
 
 
 @admin.register(Rule)
@@ -33,3 +33,13 @@ class WaitingAdmin(OfTicket):
     list_display = ("ticket", "rule", "team", "method", "since")
     list_filter = ("method",)
     list_select_related = ("ticket", "rule", "team")
+
+
+@admin.register(Macro)
+class MacroAdmin(ReadOnlyAdmin):
+    """Macros; the API changes them."""
+
+    list_display = ("name", "position", "is_active", "usage_count", "last_used_at", "archived_at")
+    list_filter = ("is_active", ("archived_at", admin.EmptyFieldListFilter))
+    search_fields = ("name", "description")
+    ordering = ("position",)
