@@ -3,9 +3,11 @@
 import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import IntegrityError, close_old_connections, connection, transaction
 
 from helpdesk.accounts.models import Membership, Workspace
@@ -326,6 +328,26 @@ def test_two_who_run_macros_on_the_same_tickets_at_once_do_not_meet_head_on() ->
     assert Comment.objects.for_workspace(workspace).count() == 48
     macro.refresh_from_db()
     assert macro.usage_count == 48
+
+
+class TestTheDemo:
+    def test_has_macros_that_can_be_run(self) -> None:
+        call_command("demo", tickets=5, stdout=StringIO(), stderr=StringIO())
+        workspace = Workspace.objects.get(slug="demo")
+        maria = Membership.objects.for_workspace(workspace).get(user__email="maria@demo.example")
+        ticket = make_ticket(workspace)
+        offered = macros.offered(workspace.pk)
+        assert len(offered) == 3
+        for one in offered:
+            assert len(run(one.macro, ticket, maria)) == len(one.words)
+        with no_macro_written():
+            call_command("demo_automation")
+
+    def test_no_other_workspace_gets_any(self, workspace: Workspace) -> None:
+        with no_macro_written():
+            for slug, words in ((workspace.slug, "is not a demo"), ("nowhere", "There is no workspace")):
+                with pytest.raises(CommandError, match=words):
+                    call_command("demo_automation", workspace=slug)
 
 
 class TestInWords:
