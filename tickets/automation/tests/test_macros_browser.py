@@ -3,6 +3,7 @@
 Set SCREENSHOTS=folder to keep pictures of every step.
 """
 
+import re
 from typing import Any
 
 import pytest
@@ -58,12 +59,13 @@ def test_from_a_ticket(live_server: Any, open_browser: Any, workspace: Any) -> N
     ticket = Ticket.objects.for_workspace(workspace).get(number=1001)
     page = open_browser()
     sign_in(page, live_server.url)
-    page.goto(f"{live_server.url}/tickets/{ticket.pk}")
+    page.goto(f"{live_server.url}/tickets/{ticket.pk}?view=unassigned")
     page.get_by_label("Message", exact=True).fill("I am just writing this")
     header = page.locator("#ticket-header")
     header.get_by_title("Macros").click()
     button = header.get_by_role("button", name="Hand to Billing")
     expect(button).to_be_focused()  # the first one
+    expect(button).to_have_attribute("hx-post", re.compile(r"/run\?view=unassigned$"))
     accessible(page)
     picture(page, "macros-1-menu")
     page.keyboard.press("Enter")
@@ -113,6 +115,9 @@ def test_on_several_tickets_of_a_list(live_server: Any, open_browser: Any, works
     for key in "jxjx":
         page.keyboard.press(key)
     expect(bar.get_by_text("2 selected")).to_be_visible()
+    page.get_by_label("Select #1004").focus()
+    page.keyboard.press("j")
+    expect(page.get_by_role("link", name="Please delete my account")).to_be_focused()
     bar.get_by_text("Run a macro", exact=True).click()
     expect(bar.get_by_role("button", name="Hand to Billing")).to_be_visible()
     accessible(page)
