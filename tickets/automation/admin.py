@@ -4,7 +4,7 @@ from django.contrib import admin
 
 from helpdesk.accounts.admin_site import ReadOnlyAdmin
 from tickets.admin_site import OfTicket
-from tickets.automation.models import Due, Effect, Rule, RuleBook, Run, Waiting
+from tickets.automation.models import Due, Effect, Macro, Rule, RuleBook, Run, Waiting
 
 
 @admin.register(Rule)
@@ -60,3 +60,13 @@ class EffectAdmin(OfTicket):
     list_display = ("created_at", "kind", "target", "status", "attempts", "next_at", "error")
     list_filter = ("kind", "status")
     search_fields = ("target",)
+
+
+@admin.register(Macro)
+class MacroAdmin(ReadOnlyAdmin):
+    """Macros; the API changes them."""
+
+    list_display = ("name", "position", "is_active", "usage_count", "last_used_at", "archived_at")
+    list_filter = ("is_active", ("archived_at", admin.EmptyFieldListFilter))
+    search_fields = ("name", "description")
+    ordering = ("position",)
