@@ -18,14 +18,17 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
 from helpdesk.accounts.models import Contact, Workspace
-from helpdesk.errors import InvalidInput, NotFound
-from tickets import access
-from tickets.events import Actor, ActorKind
-from tickets.lifecycle import Status
+from helpdesk.errors import Conflict, InvalidInput, NotFound
+from portal.models import Satisfaction
+from tickets import access, timeline
+from tickets.events import Actor, ActorKind, Event
+from tickets.lifecycle import ACTIVE, Status
 from tickets.models import Attachment, Comment, CustomerToken, Ticket
 from tickets.services import base, conversation, files, opening
 
 MAX_FILES = 10
+FEEDBACK_LENGTH = 5000
+RATING_CHANGEABLE = dt.timedelta(days=14)
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,52 @@ def answer_request(
     )
     token = access.issue(ticket=delivered.ticket, contact=contact, now=now) if delivered.is_follow_up else None
     return Answered(delivered.ticket, delivered.comment, token)
+
+
+@transaction.atomic
+def rate_request(
+    *, ticket: Ticket, contact: Contact, rating: int, now: dt.datetime, feedback: str = ""
+) -> Satisfaction:
+    """A customer rates how a ticket was resolved, from 1 (bad) to 5 (very good).
+
+    One rating for each resolution, which can be changed for 14 days; the same once more changes
+    nothing. Raises NotFound when the customer does not take part, InvalidInput naming the field,
+    Conflict while the ticket is in work, and after those 14 days.
+    """
+    fresh = base.lock(ticket)
+    if not access.takes_part(ticket=fresh, contact=contact):
+        raise NotFound("There is no such ticket.")
+    if isinstance(rating, bool) or not isinstance(rating, int) or not 1 <= rating <= 5:
+        raise InvalidInput.of("rating", "This must be a whole number from 1 to 5.")
+    feedback = base.text("feedback", feedback, longest=FEEDBACK_LENGTH, required=False)
+    if fresh.status in ACTIVE or fresh.resolved_at is None:
+        raise Conflict("A request can be rated once it is resolved.", code="not_resolved")
+    known = Satisfaction.objects.for_workspace(fresh.workspace_id).filter(ticket=fresh, resolved_at=fresh.resolved_at)
+    given: Satisfaction | None = known.first()
+    before = given.rating if given else None
+    if given is None:
+        given = Satisfaction(
+            workspace_id=fresh.workspace_id,
+            ticket=fresh,
+            contact=contact,
+            resolved_at=fresh.resolved_at,
+            created_at=now,
+        )
+    elif (given.rating, given.feedback) == (rating, feedback):
+        return given
+    elif now - given.created_at > RATING_CHANGEABLE:
+        raise Conflict(f"A rating can be changed for {RATING_CHANGEABLE.days} days.", code="too_late")
+    given.rating, given.feedback, given.updated_at = rating, feedback, now
+    given.save()
+    timeline.record(
+        ticket=fresh,
+        event=Event.SATISFACTION_SUBMITTED,
+        actor=base.customer(contact),
+        now=now,
+        changes=[timeline.changed("rating", before, rating)] if before != rating else (),
+        data={"rating": rating, "feedback": feedback},
+    )
+    return given
 
 
 def find_workspace(workspace_id: UUID) -> Workspace:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from helpdesk.accounts.models import Workspace
 from slas.services import rules, setup, tracking
-from tickets.automation.levels import ServiceLevels
+from tickets.automation.levels import Reckoner, ServiceLevels
 from tickets.events import Event
 
 # What starts, pauses, satisfies or re-derives a clock.
@@ -46,10 +46,10 @@ class Levels(ServiceLevels):
         hours = rules.default_hours(workspace_id)
         return hours is None or rules.calendar_of(hours).is_open(now)
 
-    def after_business_time(self, workspace_id: UUID, start: dt.datetime, duration: dt.timedelta) -> dt.datetime | None:
-        """When so much time of the default business hours has passed; None where they never open long enough."""
+    def business_time(self, workspace_id: UUID) -> Reckoner:
+        """By the workspace's default business hours; round the clock where there are none."""
         hours = rules.default_hours(workspace_id)
-        return start + duration if hours is None else rules.calendar_of(hours).add_business_time(start, duration)
+        return super().business_time(workspace_id) if hours is None else rules.calendar_of(hours).add_business_time
 
 
 def choose_policies_anew(workspace_id: UUID, now: dt.datetime) -> None:

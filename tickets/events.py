@@ -35,6 +35,7 @@ class Event(StrEnum):
     RESTORED = "ticket.restored"
     SLA_AT_RISK = "ticket.sla.at_risk"
     SLA_BREACHED = "ticket.sla.breached"
+    SATISFACTION_SUBMITTED = "ticket.satisfaction.submitted"
 
 
 # Their payload says of the ticket only which one it is, as the specification prints it.

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.django_db
 
 # The app beside this one is known by name only (see the import contracts).
 BusinessHours, Policy, Job = (apps.get_model("slas", name) for name in ("BusinessHours", "SLAPolicy", "Job"))
-Rule = apps.get_model("automation", "Rule")
+Macro, Rule = (apps.get_model("automation", name) for name in ("Macro", "Rule"))
 CHANGEABLE: tuple[Any, ...] = (
     Activity,
     Attachment,
@@ -50,6 +50,7 @@ CHANGEABLE: tuple[Any, ...] = (
     Field,
     Invitation,
     Job,
+    Macro,
     Membership,
     Policy,
     Rule,
@@ -182,6 +183,11 @@ PAGES = [
     *rows("POST", "automation:rule-delete", "admin", "rule"),
     *rows("GET", "automation:rule-log", "admin", "rule"),
     *rows("GET", "automation:why", SIGNED_IN, "ticket"),
+    # Macros
+    *rows("GET", "automation:macros", "agent"),
+    *rows("POST", "automation:macros-run", "agent", macro="$macro", ticket=["$ticket", "$other_ticket"]),
+    *rows("GET", "automation:ticket-macros", "agent", "ticket"),
+    *rows("POST", "automation:macro-run", "agent", "ticket", "$macro"),
     # Portal
     *rows("GET POST", "portal:submit", ANYBODY, "slug"),
 ]
@@ -252,6 +258,11 @@ API = [
     *rows("PUT", "automation:api-order", "admin", rule_ids=["$rule"]),
     *rows("GET", "automation:api-rule-log", SIGNED_IN, "rule"),
     *rows("GET", "automation:api-ticket-log", SIGNED_IN, "ticket"),
+    *rows("GET", "automation:api-macros", SIGNED_IN),
+    *rows("POST", "automation:api-macros", "admin", name="x", actions=[{"do": "escalate"}]),
+    *rows("GET", "automation:api-macro", SIGNED_IN, "macro"),
+    *rows("PUT PATCH DELETE", "automation:api-macro", "admin", "macro"),
+    *rows("POST", "automation:api-macro-run", "agent", "macro", ticket_ids=["$ticket", "$other_ticket"]),
     *rows("GET PUT PATCH", "automation:api-own-availability", SIGNED_IN, is_available=False),
     *rows("PUT PATCH", "automation:api-availability", "admin", "agent_user", is_available=False, capacity=5),
     *rows("POST", "portal:public-tickets", ANYBODY),
@@ -310,6 +321,9 @@ class World:
                 conditions={"all": []},
                 actions=[{"do": "escalate"}],
             ).pk,
+            "macro": Macro.unscoped.create(
+                workspace=self.workspace, name="m", actions=[{"do": "set_priority", "priority": "low"}]
+            ).pk,
             "slug": self.workspace.slug,
         }
         self.belongs_to("agent")
@@ -344,7 +358,7 @@ def call(row: Row, world: World, member: Any, replace: Any = None, method: str =
     args: list[Any] = [thing] if row.thing else []
     if row.name == "tickets_api:comment":
         args = [world.ticket.pk, thing]
-    url = reverse(row.name, args=[*args, *row.extra])
+    url = reverse(row.name, args=[*args, *map(world.filled, row.extra)])
     client = Client()
     headers = {}
     body = {name: world.filled(value) for name, value in row.body.items()}

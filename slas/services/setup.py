@@ -15,6 +15,7 @@ from slas import calendar
 from slas.calendar import CalendarError
 from slas.models import LONGEST_HOURS, BusinessHours, SLAPolicy
 from slas.services import jobs, rules
+from tickets.automation.services import timed
 from tickets.deadlines import Goal
 from tickets.lifecycle import Priority
 from tickets.models import Category
@@ -153,6 +154,7 @@ def save_hours(
     except IntegrityError:
         raise InvalidInput.of("name", "There are business hours with this name already.") from None
     _seal_all(workspace, now=now, by=by)
+    timed.reckon_later(workspace.pk)  # rules wait in business hours, too
     return hours
 
 

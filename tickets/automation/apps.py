@@ -13,3 +13,4 @@ class AutomationConfig(AppConfig):
         from tickets.events import subscriptions
 
         subscriptions.listen_after(handlers.EVENTS, handlers.TASK)
+        subscriptions.listen_bulk(handlers.catch_up)

@@ -42,13 +42,14 @@ _OPPOSITES = frozenset({IS_NOT, CONTAINS_NOT})
 # What can be asked for: the field, and with which words.
 _CHOICES = (
     "category", "priority", "status", "channel", "assignee", "team", "organization", "tag", "sla_state", "language",
-    "requester",
+    "requester", "rating",
 )  # fmt: skip
 # Fields that have only a few values; another one would never be met.
 WORDS: dict[str, tuple[str, ...]] = {
     "priority": tuple(priority.value for priority in Priority),
     "status": ("new", *(status.value for status in Status)),
     "sla_state": (*(state.value for state in STATES), NONE),
+    "rating": ("1", "2", "3", "4", "5", NONE),
 }
 _TEXTS = ("subject", "body")
 _FLAGS = ("business_hours",)

@@ -43,7 +43,12 @@ FIELD_GROUPS: Labelled = [
     ),
     (
         "The customer",
-        [("requester", "Requester"), ("organization", "Organisation"), ("attribute", "Attribute")],
+        [
+            ("requester", "Requester"),
+            ("organization", "Organisation"),
+            ("attribute", "Attribute"),
+            ("rating", "Rating"),
+        ],
     ),
     (
         "The work",
@@ -64,6 +69,7 @@ FEW: dict[str, list[Choice]] = {
     "sla_state": [
         (word, "No deadline" if word == NONE else word.replace("_", " ").capitalize()) for word in WORDS["sla_state"]
     ],
+    "rating": [(word, "Not rated" if word == NONE else word) for word in WORDS["rating"]],
     "business_hours": [("true", "Open"), ("false", "Closed")],
 }
 NOTHING = {
@@ -212,7 +218,7 @@ NUMBERS = (
     Number("no_response_hours", "no_response", "Without an answer for", "business hours", "4", False),
     Number("idle_hours", "idle", "Nothing happened for", "hours", "48", False),
 )
-LARGEST = 10_000  # of such a number
+LARGEST = 10_000  # of such a number; the service knows what is too much for each
 _NUMBER_OF = {number.trigger: number for number in NUMBERS}
 
 # Good first rules, by the word in the address that fills the form with one.

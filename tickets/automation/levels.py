@@ -5,12 +5,14 @@ Tickets know neither calendars nor policies. Whoever does says so once, in `AppC
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
 from helpdesk.errors import NotFound
 from tickets.events import Actor
+
+Reckoner = Callable[[dt.datetime, dt.timedelta], dt.datetime | None]
 
 
 class ServiceLevels:
@@ -20,9 +22,9 @@ class ServiceLevels:
         """Whether it is business hours in the workspace."""
         return True
 
-    def after_business_time(self, workspace_id: UUID, start: dt.datetime, duration: dt.timedelta) -> dt.datetime | None:
-        """When so much business time has passed since `start`; None where it never does."""
-        return start + duration
+    def business_time(self, workspace_id: UUID) -> Reckoner:
+        """What tells when so much business time has passed since a moment; None where it never does."""
+        return lambda start, duration: start + duration
 
     def off_duty(self, workspace_id: UUID, now: dt.datetime) -> frozenset[UUID]:
         """The users whose own working hours say that they do not work now."""

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.db import OperationalError
 from django.utils import timezone
 
-from tickets.automation.services import engine, pool
+from tickets.automation.services import effects, engine, pool, timed
 
 
 @shared_task(autoretry_for=(OperationalError,), retry_backoff=1, max_retries=8)
@@ -24,3 +24,27 @@ def serve_waiting() -> int:
     """Give tickets that wait to agents who have become free."""
     now = timezone.now()
     return sum(pool.serve(workspace=workspace, now=now) for workspace in pool.workspaces_that_wait())
+
+
+@shared_task(autoretry_for=(OperationalError,), retry_backoff=1, max_retries=3)
+def fire_due() -> int:
+    """Let rules look at the tickets for which their time has come."""
+    return engine.fire_due(now=timezone.now())
+
+
+@shared_task
+def reckon_due() -> int:
+    """Reckon the times that rules wait for, where rules have changed."""
+    return timed.reckon_all()
+
+
+@shared_task
+def send_effect(effect_id: str) -> bool:
+    """Send a mail or call a webhook."""
+    return effects.send(effect_id=UUID(effect_id), now=timezone.now())
+
+
+@shared_task
+def send_due_effects() -> int:
+    """Queue what is due to be sent: again, or because the broker lost it."""
+    return effects.queue_due(now=timezone.now())

@@ -3,7 +3,9 @@
 from django.urls import path
 
 from helpdesk.api import people
+from tickets.automation.api import macros as api_macros
 from tickets.automation.api import rules
+from tickets.automation.views import macros
 from tickets.automation.views import rules as pages
 
 app_name = "automation"
@@ -18,12 +20,19 @@ urlpatterns = [
     path("settings/automation/<uuid:rule_id>/delete", pages.rule_delete, name="rule-delete"),
     path("settings/automation/<uuid:rule_id>/log", pages.rule_log, name="rule-log"),
     path("tickets/<uuid:pk>/automation", pages.why, name="why"),
+    path("tickets/macros", macros.choose, name="macros"),
+    path("tickets/macros/run", macros.run_on_many, name="macros-run"),
+    path("tickets/<uuid:pk>/macros", macros.choose_for_ticket, name="ticket-macros"),
+    path("tickets/<uuid:pk>/macros/<uuid:macro_id>/run", macros.run, name="macro-run"),
     # API
     path("api/tickets/automation-rules", rules.Rules.as_view(), name="api-rules"),
     path("api/tickets/automation-rules/order", rules.OrderOfRules.as_view(), name="api-order"),
     path("api/tickets/automation-rules/<uuid:rule_id>", rules.OneRule.as_view(), name="api-rule"),
     path("api/tickets/automation-rules/<uuid:rule_id>/log", rules.RuleLog.as_view(), name="api-rule-log"),
     path("api/tickets/<uuid:ticket_id>/automation-log", rules.TicketLog.as_view(), name="api-ticket-log"),
+    path("api/tickets/macros", api_macros.Macros.as_view(), name="api-macros"),
+    path("api/tickets/macros/<uuid:macro_id>", api_macros.OneMacro.as_view(), name="api-macro"),
+    path("api/tickets/macros/<uuid:macro_id>/run", api_macros.RunMacro.as_view(), name="api-macro-run"),
     # Who can be given tickets by a rule.
     path("api/me/availability", people.OwnAvailability.as_view(), name="api-own-availability"),
     path("api/users/<uuid:user_id>/availability", people.UserAvailability.as_view(), name="api-availability"),

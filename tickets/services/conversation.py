@@ -48,6 +48,7 @@ def _add(
     internal: bool = False,
     automatic: bool = False,
     attachment_ids: Sequence[UUID] = (),
+    author_name: str = "",
 ) -> Comment:
     body = base.text("body", body, longest=base.TEXT_LENGTH)
     comment = Comment(
@@ -56,7 +57,7 @@ def _add(
         author_type=author_type,
         author_user_id=actor.user_id,
         author_contact_id=actor.contact_id,
-        author_name=actor.name[: base.NAME_LENGTH],
+        author_name=(author_name or actor.name)[: base.NAME_LENGTH],
         body=body,
         body_html=markup.render(body),
         is_internal=internal,
@@ -156,6 +157,25 @@ def system_note(*, ticket: Ticket, body: str, actor: Actor, now: dt.datetime) ->
     """The helpdesk itself leaves a note for the agents. Raises InvalidInput for the body, Conflict when merged."""
     fresh = base.lock(ticket)
     return _add(fresh, author_type="system", actor=actor, body=body, channel="web", now=now, internal=True)
+
+
+@transaction.atomic
+def automatic_reply(*, ticket: Ticket, body: str, actor: Actor, now: dt.datetime) -> Comment:
+    """The helpdesk itself answers the customer, in the name of the workspace; it is never a first response.
+
+    Customers do not learn which rule (`actor`) wrote it. Raises InvalidInput for the body, Conflict when merged.
+    """
+    fresh = base.lock(ticket)
+    return _add(
+        fresh,
+        author_type="system",
+        actor=actor,
+        body=body,
+        channel="web",
+        now=now,
+        automatic=True,
+        author_name=fresh.workspace.name,
+    )
 
 
 @transaction.atomic

@@ -65,7 +65,9 @@ class Conditions(serializers.JSONField):
             'What is done, in this order: `assign` with a `user_id`, or with a `method` ("least_busy", '
             '"round_robin") and a `team_id` that may be null; `set_team` (`team_id`), `set_priority` (`priority`), '
             "`set_status` (`status`), `set_category` (`category_id`), `add_tags` and `remove_tags` (`tags`), "
-            "`add_note` (`body`), `add_watcher` (`user_id`), `escalate`."
+            "`add_note` (`body`), `add_watcher` (`user_id`), `set_sla_policy` (`policy_id`), `send_canned_response` "
+            "(`canned_response_id`) to the customer, `notify` (`user_ids`, `team_ids`, `body`) by mail, `send_webhook` "
+            "(`url`), `escalate`: the priority a step up, and the lead of the ticket's team is told."
         ),
     }
 )
@@ -89,6 +91,29 @@ class RuleIn(StrictSerializer):
         allow_empty=False,
         max_length=50,
         help_text="What makes it look at a ticket.",
+    )
+    no_response_hours = serializers.DecimalField(
+        max_digits=7,
+        decimal_places=2,
+        required=False,
+        allow_null=True,
+        coerce_to_string=False,
+        help_text="Business hours, for the trigger `no_response`.",
+    )
+    idle_hours = serializers.DecimalField(
+        max_digits=7,
+        decimal_places=2,
+        required=False,
+        allow_null=True,
+        coerce_to_string=False,
+        help_text="Hours, for the trigger `idle`.",
+    )
+    message_count = serializers.IntegerField(
+        min_value=2,
+        max_value=50,
+        required=False,
+        allow_null=True,
+        help_text="Messages in a row, for the trigger `customer_messages`.",
     )
     conditions = Conditions(required=False)
     actions = Actions()
@@ -121,6 +146,9 @@ class RuleOut(serializers.Serializer):
     position = serializers.IntegerField()
     is_active = serializers.BooleanField()
     triggers = serializers.ListField(child=serializers.ChoiceField(choices=TRIGGER_WORDS))
+    no_response_hours = serializers.FloatField(allow_null=True)
+    idle_hours = serializers.FloatField(allow_null=True)
+    message_count = serializers.IntegerField(allow_null=True)
     conditions = Conditions()
     actions = Actions()
     stops = serializers.BooleanField()
@@ -157,6 +185,9 @@ _RULE_FIELDS = (
     "position",
     "is_active",
     "triggers",
+    "no_response_hours",
+    "idle_hours",
+    "message_count",
     "conditions",
     "actions",
     "stops",
@@ -180,7 +211,8 @@ _RUN_FIELDS = {
 
 def rule_json(rule: Rule) -> dict[str, Any]:
     """A rule."""
-    return of(rule, _RULE_FIELDS)
+    hours = {name: getattr(rule, name) for name in ("no_response_hours", "idle_hours")}
+    return of(rule, _RULE_FIELDS) | {name: None if value is None else float(value) for name, value in hours.items()}
 
 
 def run_json(row: Mapping[str, Any]) -> dict[str, Any]:

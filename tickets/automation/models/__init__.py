@@ -1,5 +1,7 @@
 """Models of the automation."""
 
-from tickets.automation.models.rules import TRIGGERS, Rule, Run, Waiting
+from tickets.automation.models.effects import Effect
+from tickets.automation.models.macros import Macro
+from tickets.automation.models.rules import OPTIONS, TIMED, TRIGGERS, Due, Rule, RuleBook, Run, Waiting
 
-__all__ = ["TRIGGERS", "Rule", "Run", "Waiting"]
+__all__ = ["OPTIONS", "TIMED", "TRIGGERS", "Due", "Effect", "Macro", "Rule", "RuleBook", "Run", "Waiting"]

@@ -1,41 +1,53 @@
-"""When something has happened to a ticket: which rules match, and what they do.
+"""When something has happened to a ticket, or a time has come: which rules match, and what they do.
 
 All of it is one transaction with a row per rule and activity, so a task that is delivered again, or
 whose worker was killed in the middle, does each thing exactly once.
 """
 
 import datetime as dt
-from functools import lru_cache
+import logging
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import orjson
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Count, Q
 
+from helpdesk.accounts.models import new_id
 from helpdesk.errors import DomainError, NotFound
-from tickets.automation import conditions
 from tickets.automation.conditions import ConditionError, Facts, Group, Reason
-from tickets.automation.models import Rule, Run
-from tickets.automation.services import actions, pool
+from tickets.automation.models import TIMED, Due, Rule, Run
+from tickets.automation.services import actions, pool, timed
 from tickets.automation.services.actions import Doing
-from tickets.automation.services.facts import facts_of, triggers_of
+from tickets.automation.services.book import Asking, Book, book_of, open_book
+from tickets.automation.services.facts import customer_messages_in_a_row, facts_of, triggers_of
 from tickets.events import Actor, ActorKind, Cause
 from tickets.models import Activity, Ticket
 from tickets.services import base
 
-DEEPEST = 10  # rules that follow from each other, and runs of one rule that all follow from one event
+logger = logging.getLogger(__name__)
 
-# Rules in their order, each with its conditions, or with why they cannot be read.
-Asking = list[tuple[Rule, Group | ConditionError]]
+DEEPEST = 10  # rules that follow from each other, and runs of one rule that all follow from one event
+LATER = dt.timedelta(minutes=10)  # when a time that could not be dealt with is tried again
+
+_FIND = """
+SELECT a.*, b.version AS book_version FROM ticket_activities a
+LEFT JOIN automation_rule_books b ON b.workspace_id = a.workspace_id WHERE a.id = %s
+"""
 
 
 def hear(*, activity_id: UUID, now: dt.datetime) -> int:
-    """What has to be done because of an activity: apply the rules, then give what waits to whom that made free."""
-    activity = _find(activity_id)
+    """What has to be done because of an activity; gives how many rules matched.
+
+    The rules are applied, then the times reckoned that rules wait for, then what waits is given to
+    whom the activity made free.
+    """
+    activity, book = _find(activity_id)
     if activity is None:
         return 0
-    matched = _apply(activity, now)
+    matched = _apply(activity, book, now)
+    if book.timed:
+        timed.follow(workspace_id=activity.workspace_id, ticket_id=activity.ticket_id)
     if pool.is_freeing(activity):
         pool.serve(workspace=activity.workspace, now=now)
     return matched
@@ -47,99 +59,122 @@ def apply(*, activity_id: UUID, now: dt.datetime) -> int:
     An activity that a rule matched is done with: asking again changes nothing, also where the ticket has
     changed since. A ticket that was merged or thrown away meanwhile is left alone.
     """
-    activity = _find(activity_id)
-    return _apply(activity, now) if activity else 0
+    activity, book = _find(activity_id)
+    return _apply(activity, book, now) if activity else 0
 
 
-def _find(activity_id: UUID) -> Activity | None:
-    """The activity, its ticket and whose it is, as they are now."""
-    return Activity.unscoped.select_related("ticket__requester__organization").filter(pk=activity_id).first()
+def _find(activity_id: UUID) -> tuple[Activity | None, Book]:
+    """The activity, and the rule book of its workspace as it is now, in one query where the book is known."""
+    for activity in Activity.unscoped.raw(_FIND, [activity_id]):
+        return activity, book_of(activity.workspace_id, activity.book_version)  # type: ignore[attr-defined]
+    return None, book_of(activity_id, None)
 
 
-def _apply(activity: Activity, now: dt.datetime) -> int:
+@dataclass
+class _Event:
+    """An activity that rules are asked about."""
+
+    activity: Activity
+    pulled: list[str]
+    asking: Asking
+    now: dt.datetime
+
+    def __post_init__(self) -> None:
+        groups = [group for _, group in self.asking if isinstance(group, Group)]
+        self.fields: frozenset[str] = frozenset().union(*(group.fields for group in groups))
+
+    def facts(self) -> Facts:
+        """The facts of the ticket now, as far as any of the rules asks."""
+        return facts_of(self.activity, self.now, asked=self.fields)
+
+
+def _apply(activity: Activity, book: Book, now: dt.datetime) -> int:
     pulled = triggers_of(activity)
-    if not pulled:
-        return 0
-    known = Rule.objects.for_workspace(activity.workspace_id).filter(is_active=True, archived_at=None)
-    known = known.filter(triggers__overlap=pulled).order_by("position", "created_at", "pk")
-    asking = [(rule, _group_or_error(rule)) for rule in known]
+    asking = _pulled_by(activity, pulled, book)
     # Most events match no rule at all. That can be seen without the ticket's lock; to act takes it.
-    if not asking or not _may_match(asking, activity, now):
+    event = _Event(activity, pulled, asking, now)
+    if not asking or not _may_match(event):
         return 0
     with transaction.atomic():
         try:
             ticket = base.lock(activity.ticket)
         except DomainError:
             return 0
-        if Run.objects.for_workspace(activity.workspace_id).filter(activity=activity).exists():
+        if (
+            Run.objects.for_workspace(activity.workspace_id)
+            .filter(activity=activity)
+            .exclude(trigger__in=TIMED)
+            .exists()
+        ):
             # Delivered before. Not even the rules that did not match then: one may have stopped before them.
             return 0
-        return _ask(asking, ticket, activity, pulled, now)
+        return _ask(event, ticket)
 
 
-def _may_match(asking: Asking, activity: Activity, now: dt.datetime) -> bool:
-    """Whether any rule matches the ticket as it was read, or cannot be read itself."""
-    facts = facts_of(activity.ticket, activity, now, asked=_fields(asking))
-    return any(isinstance(group, ConditionError) or group.is_met(facts) for _, group in asking)
+def _pulled_by(activity: Activity, pulled: list[str], book: Book) -> Asking:
+    """The rules that these triggers pull. How many messages came in a row is counted where a rule wants to know."""
+    asking = book.pulled_by(pulled)
+    if not any("customer_messages" in pulled and rule.message_count for rule, _ in asking):
+        return asking
+    count = customer_messages_in_a_row(activity)
+    others = set(pulled) - {"customer_messages"}
+    return [
+        (rule, group) for rule, group in asking if rule.message_count == count or not others.isdisjoint(rule.triggers)
+    ]
 
 
-def _ask(asking: Asking, ticket: Ticket, activity: Activity, pulled: list[str], now: dt.datetime) -> int:
-    matched, fields = 0, _fields(asking)
-    facts: Facts | None = facts_of(ticket, activity, now, asked=fields)
-    root_id, ran = _chain(activity)
-    for rule, group in asking:
+def _may_match(event: _Event) -> bool:
+    """Whether any rule matches the ticket as it is read, or cannot be read itself."""
+    facts = event.facts()
+    return any(isinstance(group, ConditionError) or group.is_met(facts) for _, group in event.asking)
+
+
+def _ask(event: _Event, ticket: Ticket) -> int:
+    """Ask the rules about a ticket that is locked, each after what the one before it did."""
+    matched = 0
+    facts: Facts | None = None
+    root_id, ran = _chain(event.activity)
+    for rule, group in event.asking:
         if ran.get(rule.pk, 0) > DEEPEST:
             continue  # stopped, and said so
         if isinstance(group, ConditionError):  # written for another version: the other rules go on
-            _switch_off(rule, f"Its conditions cannot be read. {group}", now)
+            _switch_off(rule, f"Its conditions cannot be read. {group}", event.now)
             continue
-        if facts is None:  # this rule sees what the one before it did
-            ticket = base.lock(ticket)
-            facts = facts_of(ticket, activity, now, asked=fields)
+        facts = facts or event.facts()
         if not group.is_met(facts):
             continue
         matched += 1
-        why = group.why(facts)
-        stopped = _stopped(activity, ran.get(rule.pk, 0))
-        done = [{"action": "", "text": stopped, "is_done": False}] if stopped else _do(rule, ticket, activity, now)
-        Run.unscoped.create(
-            workspace_id=ticket.workspace_id,
-            rule=rule,
-            ticket=ticket,
-            activity=activity,
-            root_id=root_id,
-            trigger=next(word for word in pulled if word in rule.triggers),
-            reasons=list(met(why)),
-            done=done,
-            ran_at=now,
-        )
+        trigger = next(word for word in event.pulled if word in rule.triggers)
+        stopped = _stopped(event.activity, ran.get(rule.pk, 0))
+        _run(rule, group.why(facts), ticket, event, trigger, root_id=root_id, stopped=stopped)
         if rule.stops:
             break
-        facts = None
+        facts = None  # the next rule sees what this one did
     return matched
 
 
-def _fields(asking: Asking) -> frozenset[str]:
-    """What these rules ask about, so that nothing else is looked up."""
-    return frozenset().union(*(group.fields for _, group in asking if isinstance(group, Group)))
-
-
-def _group_or_error(rule: Rule) -> Group | ConditionError:
-    try:
-        return group_of(rule)
-    except ConditionError as error:
-        return error
-
-
-def group_of(rule: Rule) -> Group:
-    """The conditions of a rule. Raises ConditionError where they cannot be read."""
-    return _read(orjson.dumps(rule.conditions))
-
-
-@lru_cache(maxsize=4096)
-def _read(document: bytes) -> Group:
-    """Conditions as they are kept, read once per process."""
-    return conditions.read(orjson.loads(document))
+def _run(
+    rule: Rule, why: Reason, ticket: Ticket, event: _Event, trigger: str, *, root_id: UUID | None, stopped: str
+) -> None:
+    """Do what a rule says, and write down why."""
+    activity, now, run_id = event.activity, event.now, new_id()
+    done = [{"action": "", "text": stopped, "is_done": False}]
+    if not stopped:
+        actor = Actor(ActorKind.AUTOMATION, rule.name, cause=Cause(activity.pk, activity.depth))
+        doing = Doing(actor, now, rule=rule, run_id=run_id, trigger=trigger)
+        done = [_perform(action, ticket, rule, doing) for action in rule.actions]
+    Run.unscoped.create(
+        pk=run_id,
+        workspace_id=ticket.workspace_id,
+        rule=rule,
+        ticket=ticket,
+        activity=activity,
+        root_id=root_id,
+        trigger=trigger,
+        reasons=list(met(why)),
+        done=done,
+        ran_at=now,
+    )
 
 
 def _chain(activity: Activity) -> tuple[UUID | None, dict[UUID, int]]:
@@ -165,12 +200,6 @@ def _stopped(activity: Activity, times: int) -> str:
     return ""
 
 
-def _do(rule: Rule, ticket: Ticket, activity: Activity, now: dt.datetime) -> list[dict[str, Any]]:
-    actor = Actor(ActorKind.AUTOMATION, rule.name, cause=Cause(activity.pk, activity.depth))
-    doing = Doing(actor, now, rule)
-    return [_perform(action, ticket, rule, doing) for action in rule.actions]
-
-
 def _perform(action: dict[str, Any], ticket: Ticket, rule: Rule, doing: Doing) -> dict[str, Any]:
     """Do an action, or say why not; one that fails does not keep the others from being done."""
     try:
@@ -189,6 +218,7 @@ def _switch_off(rule: Rule, why: str, now: dt.datetime) -> None:
 
     Unless somebody has changed it since it was read, and perhaps mended it.
     """
+    open_book(rule.workspace_id)
     read = Rule.objects.for_workspace(rule.workspace_id).filter(pk=rule.pk, is_active=True)
     read.filter(updated_at=rule.updated_at).update(is_active=False, notice=f"Switched off: {why}", updated_at=now)
 
@@ -198,3 +228,63 @@ def met(reason: Reason) -> list[str]:
     if not reason.parts:
         return [reason.text] if reason.is_met and reason.text not in ("all", "any") else []
     return [text for part in reason.parts for text in met(part)]
+
+
+# --- When a time has come ---------------------------------------------------------------------
+
+
+def fire_due(*, now: dt.datetime, limit: int = 500) -> int:
+    """Let rules look at the tickets for which their time has come, the earliest first; gives how many matched.
+
+    Any number may do so at once: each ticket is locked, and what has been done is no longer due.
+    """
+    due = Due.unscoped.filter(due_at__lte=now).order_by("due_at", "pk")
+    return sum(_fire(pk, now) for pk in list(due.values_list("pk", flat=True)[:limit]))
+
+
+def _fire(due_id: UUID, now: dt.datetime) -> bool:
+    try:
+        with transaction.atomic():
+            return _fire_locked(due_id, now)
+    except OperationalError:
+        raise  # the database: the whole task is tried again
+    except Exception:
+        # One that cannot be dealt with does not keep the others waiting behind it.
+        logger.exception("A time that came could not be dealt with.")
+        Due.unscoped.filter(pk=due_id).update(due_at=now + LATER)
+        return False
+
+
+def _fire_locked(due_id: UUID, now: dt.datetime) -> bool:
+    """First the ticket, then its times, as in every transaction that takes both."""
+    due = Due.unscoped.select_related("ticket").filter(pk=due_id).first()
+    if due is None:
+        return False
+    try:
+        ticket = base.lock(due.ticket)
+    except DomainError:  # merged or thrown away: what waits for it waits no more
+        due.delete()
+        return False
+    timed.lock([ticket.pk])
+    book = timed.current_book(ticket.workspace_id)
+    wait = timed.reckon(ticket.workspace_id, [ticket.pk], book).get(timed.Key(ticket.pk, due.rule_id, due.trigger))
+    if wait is None or wait.due_at > now:
+        return False
+    Due.unscoped.filter(ticket=ticket, rule=due.rule_id, trigger=due.trigger).delete()
+    asking = [(rule, group) for rule, group in book.rules if rule.pk == due.rule_id]
+    event = _Event(Activity.unscoped.get(pk=wait.activity_id), [due.trigger], asking, now)
+    return _matches_in_time(event, ticket)
+
+
+def _matches_in_time(event: _Event, ticket: Ticket) -> bool:
+    ((rule, group),) = event.asking
+    if isinstance(group, ConditionError):
+        _switch_off(rule, f"Its conditions cannot be read. {group}", event.now)
+        return False
+    # The activity may be of a ticket that was merged into this one.
+    event.activity.ticket = ticket
+    facts = event.facts()
+    if group.is_met(facts):
+        _run(rule, group.why(facts), ticket, event, event.pulled[0], root_id=None, stopped="")
+        return True
+    return False

@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
@@ -10,14 +11,18 @@ from django.db import IntegrityError, transaction
 
 from helpdesk.accounts.models import Membership, Organization, Team, Workspace
 from helpdesk.errors import Conflict, InvalidInput, NotFound
+from tickets import dispatch
 from tickets.automation import conditions
 from tickets.automation.conditions import ConditionError, Group, Test
-from tickets.automation.models import TRIGGERS, Rule
-from tickets.automation.services import actions
+from tickets.automation.models import OPTIONS, TRIGGERS, Rule
+from tickets.automation.services import actions, timed
+from tickets.automation.services.book import open_book
 from tickets.models import Category
 from tickets.services import base
 
-FIELDS = frozenset({"name", "is_active", "triggers", "conditions", "actions", "stops", "position"})
+FIELDS = frozenset({"name", "is_active", "triggers", "conditions", "actions", "stops", "position", *OPTIONS.values()})
+LONGEST_HOURS = 8784  # of a time that a rule waits for: a leap year
+MESSAGES = (2, 50)  # in a row
 MAX_RULES = 500
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # What conditions name by its id: among which rows, and by which column.
@@ -27,15 +32,6 @@ _NAMED: dict[str, Callable[[UUID], tuple[Any, str]]] = {
     "organization": lambda pk: (Organization.objects.for_workspace(pk), "pk"),
     "assignee": lambda pk: (Membership.objects.for_workspace(pk).filter(is_active=True), "user_id"),
 }
-
-
-def _one_at_a_time(workspace: Workspace) -> None:
-    """One order of rules, whoever saves meanwhile.
-
-    No key: rows that name the workspace are still written. A worker that has just switched a rule
-    off writes its log, and would meet us head-on.
-    """
-    Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
 
 
 def find_rule(workspace_id: UUID, rule_id: UUID) -> Rule:
@@ -56,13 +52,15 @@ def rules(workspace_id: UUID) -> list[Rule]:
 def save_rule(*, workspace: Workspace, changes: Mapping[str, Any], now: dt.datetime, rule: Rule | None = None) -> Rule:
     """Make a rule, or change the given fields: name, triggers, conditions, actions, is_active, stops, position.
 
-    `position` is its place from 1; the others make room. A rule that is switched on loses its
-    notice. Raises InvalidInput naming every place that is wrong, NotFound for what an action names
-    and is not there, Conflict beyond 500 rules.
+    What some triggers need besides: `no_response_hours` (business hours), `idle_hours` (hours),
+    `message_count`; without its trigger an option is dropped. `position` is its place from 1; the
+    others make room. A rule that is switched on loses its notice. Raises InvalidInput naming every
+    place that is wrong, NotFound for what an action names and is not there, Conflict beyond 500
+    rules.
     """
     if unknown := sorted(set(changes) - FIELDS):
         raise InvalidInput("There is no such field.", errors={name: ["There is no such field."] for name in unknown})
-    _one_at_a_time(workspace)
+    open_book(workspace.pk)  # one order of rules, whoever saves meanwhile
     others = [other for other in rules(workspace.pk) if rule is None or other.pk != rule.pk]
     if rule is None:
         if len(others) >= MAX_RULES:
@@ -78,6 +76,7 @@ def save_rule(*, workspace: Workspace, changes: Mapping[str, Any], now: dt.datet
                 setattr(rule, name, _clean(workspace.pk, name, changes[name]))
             except InvalidInput as error:
                 errors |= error.errors
+    _set_options(rule, changes, errors)
     place = changes.get("position", rule.position)
     if isinstance(place, bool) or not isinstance(place, int) or not 1 <= place <= 10_000:
         errors["position"] = ["This must be a whole number from 1."]
@@ -92,7 +91,39 @@ def save_rule(*, workspace: Workspace, changes: Mapping[str, Any], now: dt.datet
     except IntegrityError:
         raise InvalidInput.of("name", "There is a rule with this name already.") from None
     _order([*others[: place - 1], rule, *others[place - 1 :]])
+    dispatch.queue_after_commit(timed.RECKON_TASK)  # what the broker loses, the next beat does
     return rule
+
+
+def _set_options(rule: Rule, changes: Mapping[str, Any], errors: dict[str, list[str]]) -> None:
+    for trigger, name in OPTIONS.items():
+        value = changes.get(name, getattr(rule, name))
+        if trigger not in (rule.triggers or ()):  # none: those of a new rule were refused
+            setattr(rule, name, None)
+            continue
+        try:
+            setattr(rule, name, (_count if name == "message_count" else _hours)(name, value))
+        except InvalidInput as error:
+            errors |= error.errors
+
+
+def _hours(field: str, value: Any) -> Decimal:
+    try:
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+            raise InvalidOperation
+        hours = Decimal(str(value)).quantize(Decimal("0.01"))
+    except InvalidOperation:
+        raise InvalidInput.of(field, "Say after how many hours.") from None
+    if not 0 < hours <= LONGEST_HOURS:
+        raise InvalidInput.of(field, f"This must be more than 0 and up to {LONGEST_HOURS:,} hours.")
+    return hours
+
+
+def _count(field: str, value: Any) -> int:
+    lowest, highest = MESSAGES
+    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
+        raise InvalidInput.of(field, f"This must be a whole number from {lowest} to {highest}.")
+    return value
 
 
 def _clean(workspace_id: UUID, name: str, value: Any) -> Any:
@@ -157,7 +188,7 @@ def _order(wanted: list[Rule]) -> None:
 @transaction.atomic
 def order_rules(*, workspace: Workspace, rule_ids: Sequence[UUID], now: dt.datetime) -> list[Rule]:
     """Put the rules into this order. Raises InvalidInput unless every live rule is named once."""
-    _one_at_a_time(workspace)
+    open_book(workspace.pk)
     known = {rule.pk: rule for rule in rules(workspace.pk)}
     if sorted(rule_ids) != sorted(known):
         raise InvalidInput.of("rule_ids", "Name every rule of the workspace once.")
@@ -169,6 +200,8 @@ def order_rules(*, workspace: Workspace, rule_ids: Sequence[UUID], now: dt.datet
 @transaction.atomic
 def delete_rule(*, rule: Rule, now: dt.datetime) -> None:
     """Archive a rule: it is asked no more, the log keeps what it did."""
+    open_book(rule.workspace_id)
     fresh = find_rule(rule.workspace_id, rule.pk)
     fresh.archived_at, fresh.is_active = now, False
     fresh.save(update_fields=["archived_at", "is_active"])
+    dispatch.queue_after_commit(timed.RECKON_TASK)

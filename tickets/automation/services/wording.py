@@ -1,4 +1,4 @@
-"""Rules in words: "When a ticket is created, if the category is Billing, then set the priority to urgent."
+"""Rules and actions in words: "When a ticket is created, if the category is Billing, then set the priority to urgent."
 
 Everything here takes documents as people are writing them: what is not said yet is an ellipsis.
 """
@@ -13,11 +13,13 @@ from django.db import connection
 
 from tickets.automation.conditions import CONTAINS_NOT, IS_NOT, NONE
 from tickets.automation.levels import service_levels
+from tickets.automation.models import OPTIONS
 from tickets.models.ticket import CHANNELS
 
 UNSAID = "…"
 MANY = 4  # of more values only the first ones are said
-GONE = "something that was deleted"
+NOTE_LENGTH = 80  # of a text that is quoted
+GONE = "one that was deleted"
 _ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 Names = Mapping[str, str]  # of what rules name by its id
@@ -212,6 +214,8 @@ def condition_words(test: Mapping[str, Any], names: Names) -> str:
             return f"there is {'a' if what[0] not in 'ao' else 'an'} {what}" if is_not else f"there is no {what}"
         said = _choice([names.get(value, GONE) if value != NONE else "none" for value in values])
         return f"the {what} {verb} {said}"
+    if field == "rating":
+        return f"the rating {verb} {_choice([value if value != NONE else 'missing' for value in values])}"
     if field == "channel":
         return f"the channel {verb} {_choice([_CHANNELS.get(value, value) for value in values])}"
     if field == "sla_state":
@@ -234,20 +238,52 @@ def if_words(group: Mapping[str, Any], names: Names, *, inside: bool = False) ->
 
 # --- Then -------------------------------------------------------------------------------------
 
+# What each action is called, for a refusal.
+TITLES = {
+    "assign": "Assign",
+    "set_team": "Set the team",
+    "set_priority": "Set the priority",
+    "set_status": "Set the status",
+    "set_category": "Set the category",
+    "add_tags": "Add tags",
+    "remove_tags": "Remove tags",
+    "add_note": "Add a note",
+    "add_watcher": "Add a watcher",
+    "escalate": "Escalate",
+    "set_sla_policy": "Set the SLA policy",
+    "send_canned_response": "Send a canned response",
+    "notify": "Notify by e-mail",
+    "send_webhook": "Send to a webhook",
+}
 
-def _name(key: str) -> Callable[[Mapping[str, Any], Names], str]:
-    return lambda action, names: names.get(str(action[key]), GONE) if action.get(key) else UNSAID
+
+def title(action: Mapping[str, Any]) -> str:
+    """What an action is called: "Set the status"."""
+    what = str(action.get("do") or UNSAID)
+    return TITLES.get(what) or what.replace("_", " ").capitalize()
 
 
-_user, _team, _category = _name("user_id"), _name("team_id"), _name("category_id")
-_policy, _response = _name("policy_id"), _name("canned_response_id")
+def _name(key: str, gone: str = GONE, before: str = "") -> Callable[[Mapping[str, Any], Names], str]:
+    """What an action names under `key`, with words before it; `gone` where it is not there any more."""
+    return lambda action, names: _named_or(action.get(key), names, gone, before)
+
+
+def _named_or(pk: Any, names: Names, gone: str, before: str = "") -> str:
+    name = names.get(str(pk)) if pk else UNSAID
+    return f"{before}{name}" if name else gone
+
+
+_LEFT, _NO_TEAM = "somebody who has left", "a deleted team"
+_user, _category = _name("user_id", _LEFT), _name("category_id")
+_team = _name("team_id", _NO_TEAM, "team ")
+_policy = _name("policy_id", "an SLA policy that was deleted", "the SLA policy ")
 _METHODS = {"least_busy": "the least busy", "round_robin": "the next in turn"}
 
 
 def _assign(action: Mapping[str, Any], names: Names) -> str:
     if "method" not in action:
         return f"assign to {_user(action, names)}"
-    whom = f"team {_team(action, names)}" if action.get("team_id") else "everybody"
+    whom = _team(action, names) if action.get("team_id") else "everybody"
     return f"assign to {_METHODS.get(str(action['method']), UNSAID)} of {whom}"
 
 
@@ -256,9 +292,14 @@ def _tags(action: Mapping[str, Any]) -> str:
     return f"{'tag' if len(tags) == 1 else 'tags'} {joined(tags) or UNSAID}"
 
 
+def _response(action: Mapping[str, Any], names: Names) -> str:
+    found = _named_or(action.get("canned_response_id"), names, "")
+    return f"send the canned response “{found}”" if found else "send a canned response that was deleted"
+
+
 def _notify(action: Mapping[str, Any], names: Names) -> str:
-    people = [names.get(one, GONE) for one in _listed(action.get("user_ids"))]
-    teams = [f"team {names.get(one, GONE)}" for one in _listed(action.get("team_ids"))]
+    people = [_named_or(pk, names, _LEFT) for pk in _listed(action.get("user_ids"))]
+    teams = [_named_or(pk, names, _NO_TEAM, "team ") for pk in _listed(action.get("team_ids"))]
     return f"notify {joined([*people, *teams]) or UNSAID} by e-mail"
 
 
@@ -269,26 +310,45 @@ def _webhook(action: Mapping[str, Any], names: Names) -> str:
 
 _DO: dict[str, Callable[[Mapping[str, Any], Names], str]] = {
     "assign": _assign,
-    "set_team": lambda action, names: f"give it to team {_team(action, names)}",
+    "set_team": lambda action, names: f"give it to {_team(action, names)}",
     "set_priority": lambda action, names: f"set the priority to {action.get('priority') or UNSAID}",
     "set_status": lambda action, names: f"set the status to {action.get('status') or UNSAID}",
     "set_category": lambda action, names: f"set the category to {_category(action, names)}",
-    "set_sla_policy": lambda action, names: f"apply the SLA policy {_policy(action, names)}",
+    "set_sla_policy": lambda action, names: f"apply {_policy(action, names)}",
     "add_tags": lambda action, names: f"add the {_tags(action)}",
     "remove_tags": lambda action, names: f"remove the {_tags(action)}",
     "add_note": lambda action, names: "add a note",
-    "send_canned_response": lambda action, names: f"send the canned response “{_response(action, names)}”",
+    "send_canned_response": _response,
     "notify": _notify,
-    "add_watcher": lambda action, names: f"add {_user(action, names)} as a watcher",
+    "add_watcher": lambda action, names: f"let {_user(action, names)} watch it",
     "escalate": lambda action, names: "escalate it",
     "send_webhook": _webhook,
 }
+# The same where there is room for more.
+_IN_FULL: dict[str, Callable[[Mapping[str, Any], Names], str]] = {
+    "add_note": lambda action, names: f"add the note {_quoted(str(action.get('body') or UNSAID))}",
+    "escalate": lambda action, names: "escalate: the priority a step up",
+}
+
+
+def _quoted(text: str) -> str:
+    line = " ".join(text.split())
+    return f"“{line if len(line) <= NOTE_LENGTH else line[: NOTE_LENGTH - 1].rstrip() + '…'}”"
 
 
 def action_words(action: Mapping[str, Any], names: Names) -> str:
     """One action: "assign to the least busy of team Billing"."""
     do = _DO.get(str(action.get("do")))
-    return do(action, names) if do else UNSAID
+    return do(action, names) if do else title(action)
+
+
+def in_words(workspace_id: UUID, lists: Sequence[Sequence[Mapping[str, Any]]]) -> list[list[str]]:
+    """Lists of actions, each action as a sentence of its own, without its full stop. Two queries at most."""
+    names = names_of(workspace_id, *lists)
+    said = [
+        [_IN_FULL.get(str(action.get("do")), action_words)(action, names) for action in actions] for actions in lists
+    ]
+    return [[words[:1].upper() + words[1:] for words in actions] for actions in said]
 
 
 def then_words(actions: Sequence[Mapping[str, Any]], names: Names) -> str:
@@ -320,7 +380,7 @@ def sentence_of(rule: Any, names: Names) -> Sentence:
     `rule` has triggers, conditions, actions and stops, and perhaps the numbers of its triggers. What
     cannot be read (it was written for another version) is left out.
     """
-    numbers = {name: getattr(rule, name, None) for name in ("no_response_hours", "idle_hours", "message_count")}
+    numbers = {name: getattr(rule, name, None) for name in OPTIONS.values()}
     conditions = rule.conditions if isinstance(rule.conditions, Mapping) else {}
     actions = [one for one in rule.actions if isinstance(one, Mapping)] if isinstance(rule.actions, list) else []
     return Sentence(

@@ -10,7 +10,7 @@ from helpdesk.accounts.models import Workspace
 from helpdesk.accounts.tests.factories import OrganizationFactory, TeamFactory, WorkspaceFactory
 from helpdesk.api.models import IdempotencyKey
 from tickets.automation import conditions
-from tickets.automation.models import Rule, Run
+from tickets.automation.models import TRIGGERS, Rule, Run
 from tickets.automation.services import actions, setup
 from tickets.automation.tests.factories import NOW, make_rule, run_rules
 from tickets.tests.api import ROLES, UNKNOWN, Api, refused, unchanged
@@ -42,6 +42,9 @@ FIELDS = {
     "position",
     "is_active",
     "triggers",
+    "no_response_hours",
+    "idle_hours",
+    "message_count",
     "conditions",
     "actions",
     "stops",
@@ -111,6 +114,38 @@ class TestSuccess:
         ]
         assert {action["do"] for action in wanted} <= set(actions.ACTIONS)
         assert admin.post(PATH, RULE | {"actions": wanted}).json()["actions"] == wanted
+
+    def test_what_triggers_need_makes_the_round_trip(self, admin: Api) -> None:
+        wanted = {
+            "triggers": ["no_response", "customer_messages", "idle"],
+            "no_response_hours": 1.5,
+            "idle_hours": 72.0,
+            "message_count": 3,
+        }
+        # In the order in which triggers are listed.
+        wanted["triggers"] = sorted(wanted["triggers"], key=[word for word, _ in TRIGGERS].index)  # type: ignore[call-overload]
+        made = admin.post(PATH, RULE | wanted).json()
+        assert {name: made[name] for name in wanted} == wanted
+        less = admin.patch(f"{PATH}/{made['id']}", {"triggers": ["idle"]}).json()
+        assert (less["no_response_hours"], less["idle_hours"], less["message_count"]) == (None, 72.0, None)
+
+    @pytest.mark.parametrize(
+        ("given", "place"),
+        [
+            ({"triggers": ["no_response"]}, "no_response_hours"),
+            ({"triggers": ["no_response"], "no_response_hours": 0}, "no_response_hours"),
+            ({"triggers": ["no_response"], "no_response_hours": 9000}, "no_response_hours"),
+            ({"triggers": ["idle"], "idle_hours": None}, "idle_hours"),
+            ({"triggers": ["idle"], "idle_hours": 0.001}, "idle_hours"),
+            ({"triggers": ["customer_messages"]}, "message_count"),
+            ({"triggers": ["customer_messages"], "message_count": 1}, "message_count"),
+            ({"triggers": ["customer_messages"], "message_count": 51}, "message_count"),
+        ],
+    )
+    def test_what_a_trigger_needs_is_asked_for(self, admin: Api, given: dict[str, Any], place: str) -> None:
+        with nothing_written():
+            response = admin.post(PATH, RULE | given)
+        assert response.status_code == 400 and list(response.json()["errors"]) == [place]
 
     def test_put_and_patch_change_what_is_sent(self, admin: Api, rule: Rule) -> None:
         path = f"{PATH}/{rule.pk}"

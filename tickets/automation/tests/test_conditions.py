@@ -34,7 +34,7 @@ class TestFields:
     def test_the_fields_are_those_of_the_specification(self) -> None:
         assert set(FIELDS) == {
             "category", "priority", "status", "channel", "assignee", "team", "organization", "tag", "sla_state",
-            "language", "requester", "subject", "body", "business_hours", "attribute",
+            "language", "requester", "subject", "body", "business_hours", "attribute", "rating",
         }  # fmt: skip
 
     @pytest.mark.parametrize("field", CHOICES)

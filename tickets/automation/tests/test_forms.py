@@ -10,7 +10,7 @@ from helpdesk.errors import InvalidInput
 from tickets.automation import conditions, forms
 from tickets.automation.conditions import FIELDS, MAX_DEPTH, NONE, WORDS
 from tickets.automation.forms import ActionRow, ConditionRow, Draft, Offers
-from tickets.automation.models import TRIGGERS
+from tickets.automation.models import OPTIONS, TRIGGERS
 from tickets.automation.services import actions, wording
 from tickets.markup import is_text
 
@@ -282,9 +282,10 @@ def test_what_the_service_refuses_stands_at_its_input() -> None:
 
 def test_the_form_has_every_word_of_the_automation() -> None:
     assert set(forms.FIELD_LABELS) == set(FIELDS)
-    assert {word for word, _ in TRIGGERS} <= set(forms.known_order()) == set(wording.TRIGGERS) == set(wording.HAPPENED)
+    assert {word for word, _ in TRIGGERS} == set(forms.known_order()) == set(wording.TRIGGERS) == set(wording.HAPPENED)
+    assert {number.trigger: number.name for number in forms.NUMBERS} == OPTIONS
     known = {"assign" if kind.startswith("assign_") else kind for kind in forms.KINDS}
-    assert set(actions.ACTIONS) <= known == set(wording._DO)
+    assert set(actions.ACTIONS) == known == set(wording._DO) == set(wording.TITLES)
     assert set(forms.KINDS) == set(forms.ASKED)
 
 

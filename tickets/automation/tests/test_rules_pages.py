@@ -21,7 +21,7 @@ from tickets.automation.services import setup
 from tickets.automation.tests.factories import make_rule, run_rules
 from tickets.automation.views import rules as views
 from tickets.services import base, editing
-from tickets.tests.factories import NOW, CategoryFactory, make_agent, make_ticket
+from tickets.tests.factories import NOW, CannedResponseFactory, CategoryFactory, make_agent, make_ticket
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -299,10 +299,15 @@ def everything(workspace: Any) -> dict[str, Any]:
         {"field": "body", "contains_not": ["newsletter"]},
         {"field": "business_hours", "is": [False]},
         {"field": "attribute", "name": "plan", "is": ["none", "pro"]},
+        {"field": "rating", "is": ["1", "none"]},
     ]
+    response = CannedResponseFactory(workspace=workspace)
     user, group = str(agent.user_id), str(team.pk)
     return {
-        "triggers": ["created", "sla_breached"],
+        "triggers": ["created", "sla_breached", "no_response", "customer_messages", "idle"],
+        "no_response_hours": 4,
+        "idle_hours": 1.5,
+        "message_count": 3,
         "conditions": {"any": [{"all": tests[:8]}, {"any": [{"all": tests[8:]}, {"all": []}]}]},
         "actions": [
             {"do": "assign", "user_id": user},
@@ -317,6 +322,9 @@ def everything(workspace: Any) -> dict[str, Any]:
             {"do": "add_note", "body": "One line.\n\nAnd another <b>one</b>."},
             {"do": "add_watcher", "user_id": user},
             {"do": "escalate"},
+            {"do": "send_canned_response", "canned_response_id": str(response.pk)},
+            {"do": "notify", "user_ids": [user], "team_ids": [group], "body": "Look, please."},
+            {"do": "send_webhook", "url": "https://hooks.example.com/in?a=1,2"},
         ],
     }
 
@@ -480,7 +488,19 @@ class TestTheBuilder:
         assert answer.status_code == 400
         assert "Write a number of hours, like 4 or 0.5." in words(answer)
         assert inputs(answer).sent["idle_hours"] == ["soon"]
+        answer = client.post(url("rule-new"), sent(page, name="x", when=["customer_messages"], message_count="99"))
+        assert "This must be a whole number from 2 to 50." in words(answer)
+        assert inputs(answer).invalid == ["message_count"]
         assert not kept(workspace)
+        answer = client.post(url("rule-new"), sent(page, name="x", when=["no_response"], no_response_hours="1,5"))
+        (rule,) = kept(workspace)
+        assert (str(rule["no_response_hours"]), rule["idle_hours"]) == ("1.50", None)
+        assert "When nobody has answered for 1.5 business hours, then" in words(client.get(url("rules")))
+        address = url("rule-edit", rule["id"])
+        page = client.get(address)
+        assert inputs(page).sent["no_response_hours"] == ["1.5"]
+        client.post(address, sent(page, when=["created"]))
+        assert kept(workspace)[0]["no_response_hours"] is None
 
     def test_costs_the_same_queries_for_any_number_of_conditions(self, client: Client, workspace: Any) -> None:
         given = everything(workspace)

@@ -26,7 +26,7 @@ NAMES = {
         ({"field": "category", "is": [CATEGORY]}, "the category is Billing"),
         (
             {"field": "category", "is": ["01890a5d-ac96-774b-bcce-b302099a8009"]},
-            "the category is something that was deleted",
+            "the category is one that was deleted",
         ),
         ({"field": "category", "is": [CATEGORY, "none"]}, "the category is Billing or none"),
         ({"field": "assignee", "is": ["none"]}, "there is no assignee"),
@@ -48,6 +48,7 @@ NAMES = {
         ({"field": "business_hours", "is": [True]}, "it is within business hours"),
         ({"field": "business_hours", "is": [False]}, "it is outside business hours"),
         ({"field": "business_hours", "is": [True, False]}, "it is any time"),
+        ({"field": "rating", "is": ["1", "2"]}, "the rating is 1 or 2"),
         ({"field": "status", "is": []}, "the status is …"),
         ({"field": "tag", "is": list("abcdef")}, "it has the tag a, b, c or 3 more"),
         ({"field": "weather", "is": ["rain"]}, "weather is rain"),
@@ -77,10 +78,11 @@ def test_a_condition(test: dict[str, Any], said: str) -> None:
             {"do": "notify", "user_ids": [MARIA, BEN], "team_ids": [TEAM], "body": "x"},
             "notify Maria Rossi, Ben Okafor and team Support by e-mail",
         ),
-        ({"do": "add_watcher", "user_id": BEN}, "add Ben Okafor as a watcher"),
+        ({"do": "add_watcher", "user_id": BEN}, "let Ben Okafor watch it"),
         ({"do": "escalate"}, "escalate it"),
         ({"do": "send_webhook", "url": "https://key:secret@example.com/hook?token=1"}, "send it to example.com"),
-        ({"do": "dance"}, "…"),
+        ({"do": "dance"}, "Dance"),
+        ({"do": ""}, "…"),
     ],
 )
 def test_an_action(action: dict[str, Any], said: str) -> None:

@@ -1,5 +1,6 @@
 """`manage.py bench_automation`: very many rules on one event, and events a second through a real worker."""
 
+import datetime as dt
 import itertools
 import signal
 import statistics
@@ -22,8 +23,10 @@ from helpdesk import embedded
 from helpdesk.accounts.models import Workspace
 from helpdesk.celery import app as celery_app
 from helpdesk.management.commands import start
-from tickets.automation.models import Rule, Run
-from tickets.automation.services import engine, facts, setup
+from tickets.automation.conditions import Group
+from tickets.automation.models import Due, Rule, Run
+from tickets.automation.services import engine, facts, setup, timed
+from tickets.automation.services.book import group_of
 from tickets.automation.tasks import apply_rules
 from tickets.events import Event
 from tickets.management import bench_run, scratch
@@ -33,6 +36,8 @@ from tickets.models import Activity
 RULES = 200
 EVALUATION_MS = 5.0
 DRAINED_PER_SECOND = 300
+DUE = 100
+WAITING_RATIO = 2.0  # a hundred times as many tickets that wait
 ROUNDS = 60
 _PREFIX = settings.CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"]
 QUEUE, IN_HAND = _PREFIX + "celery", _PREFIX + "unacked"
@@ -42,7 +47,8 @@ PATIENCE = 600.0  # seconds until the worker must be through
 class Command(BaseCommand):
     help = (
         "Measure the automation in a scratch database of its own: how long very many active rules take for one "
-        "event, and how many events a second a real worker with two processes drains."
+        "event, what times cost that rules wait for, and how many events a second a real worker with two "
+        "processes drains."
     )
     requires_system_checks = []  # nothing here needs the pages
 
@@ -63,6 +69,7 @@ class Command(BaseCommand):
                     call_command("demo", tickets=options["events"], seed=1, stdout=self.stdout)
                     workspace = Workspace.objects.get(slug="demo")
                     good = self._evaluate(workspace)
+                    good &= self._wait(workspace)
                     environment = bench_run.environment_for(database_url, redis_url, folder)
                     good &= self._drain(workspace, options["events"], options["rules"], environment, redis_url)
             except embedded.EmbeddedError as problem:
@@ -82,9 +89,9 @@ class Command(BaseCommand):
                 engine.apply(activity_id=activities[0].pk, now=timezone.now())
             counts.append(len(queries))
             times[size] = statistics.median(self._timed_apply(activity) for activity in activities)
-        known = facts.facts_of(activities[0].ticket, activities[0], timezone.now())
-        rules = setup.rules(workspace.pk)
-        asked = statistics.median(_timed_asking(rules, known) for _ in range(ROUNDS))
+        known = facts.facts_of(activities[0], timezone.now())
+        groups = [group_of(rule) for rule in setup.rules(workspace.pk)]
+        asked = statistics.median(_timed_asking(groups, known) for _ in range(ROUNDS))
         good = asked <= EVALUATION_MS and counts[0] == counts[1]
         self.stdout.write(f"\nAsking {RULES} active rules about one event")
         self.stdout.write(
@@ -101,6 +108,55 @@ class Command(BaseCommand):
         began = time.perf_counter()
         engine.apply(activity_id=activity.pk, now=timezone.now())
         return (time.perf_counter() - began) * 1000
+
+    # --- Rules that wait for a time -----------------------------------------------------------
+
+    def _wait(self, workspace: Workspace) -> bool:
+        """What one hundred times that come cost, among few tickets that wait and among very many."""
+        Rule.objects.for_workspace(workspace).delete()
+        idle = {"name": "Idle", "triggers": ["idle"], "idle_hours": 1, "actions": [{"do": "add_note", "body": "Idle."}]}
+        setup.save_rule(workspace=workspace, changes=idle, now=timezone.now())
+        began = time.perf_counter()
+        tickets = timed.reckon_all()
+        rate = tickets / (time.perf_counter() - began)
+        due = Due.objects.for_workspace(workspace).order_by("due_at", "pk")
+        soon, seconds = list(due.values_list("pk", "due_at")[: 2 * DUE]), {}
+        due.exclude(pk__in=[pk for pk, _ in soon]).delete()
+        for is_crowded in (False, True):
+            if is_crowded:
+                self._crowd(workspace, soon[-1][1])
+            among = due.count()
+            _, now = soon[-1 if is_crowded else len(soon) // 2 - 1]
+            began = time.perf_counter()
+            fired = engine.fire_due(now=now)
+            seconds[among] = (time.perf_counter() - began) * 1000 * DUE / max(fired, 1)
+        (few, quick), (many, slow) = seconds.items()
+        good = slow / quick <= WAITING_RATIO
+        self.stdout.write(f"\nRules that wait for a time\n  reckoned {tickets} tickets, {rate:.0f}/s")
+        self.stdout.write(f"  {DUE} times that come, among {few}{quick:14.0f} ms")
+        self.stdout.write(f"  {DUE} times that come, among {many}{slow:13.0f} ms")
+        self.stdout.write(f"  ratio{slow / quick:24.2f}     {_verdict(good)} (≤ {WAITING_RATIO:g})")
+        return good
+
+    @staticmethod
+    def _crowd(workspace: Workspace, after: dt.datetime) -> None:
+        """Every other ticket of the workspace waits, too, for a time that is far away."""
+        rule = Rule.objects.for_workspace(workspace).get()
+        waiting = Due.objects.for_workspace(workspace).values("ticket")
+        created = Activity.objects.for_workspace(workspace).filter(event=Event.CREATED).exclude(ticket__in=waiting)
+        Due.unscoped.bulk_create(
+            Due(
+                workspace=workspace,
+                rule=rule,
+                ticket_id=ticket_id,
+                activity_id=pk,
+                trigger="idle",
+                due_at=after + dt.timedelta(days=365),
+            )
+            for pk, ticket_id in created.values_list("pk", "ticket")
+        )
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM (ANALYZE) automation_due")
 
     # --- Very many events ---------------------------------------------------------------------
 
@@ -186,10 +242,10 @@ def _created(workspace: Workspace, count: int) -> Any:
     return itertools.islice(rows.order_by("-pk").iterator(chunk_size=2000), count)
 
 
-def _timed_asking(rules: list[Rule], known: Any) -> float:
+def _timed_asking(groups: list[Group], known: Any) -> float:
     began = time.perf_counter()
-    for rule in rules:
-        engine.group_of(rule).is_met(known)
+    for group in groups:
+        group.is_met(known)
     return (time.perf_counter() - began) * 1000
 
 
