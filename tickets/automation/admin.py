@@ -9,7 +9,7 @@ from tickets.automation.models import Due, Effect, Macro, Rule, RuleBook, Run, W
 
 @admin.register(Rule)
 class RuleAdmin(ReadOnlyAdmin):
-    """Automation rules; the API changes them."""
+    """Automation rules; Settings and the API change them."""
 
     list_display = ("name", "position", "is_active", "stops", "notice", "updated_at", "archived_at")
     list_filter = ("is_active", ("archived_at", admin.EmptyFieldListFilter))

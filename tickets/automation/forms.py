@@ -634,6 +634,14 @@ class Draft:
         return bool(self.errors) or any(row.errors for row in [*self.group.rows(), *self.rows])
 
     @property
+    def first_wrong(self) -> str:
+        """The id of the first input that is wrong, to go on with; empty where none can be pointed at."""
+        wrong = [name for name in ("name", *(number.name for number in NUMBERS)) if self.errors.get(name)]
+        wrong += [f"{test.path}.field" for test in self.tests if test.errors]
+        wrong += [f"{row.path}.do" for row in self.rows if row.errors]
+        return wrong[0] if wrong else ""
+
+    @property
     def tests(self) -> list[ConditionRow]:
         """Every condition, however deep."""
         return [row for row in self.group.rows() if isinstance(row, ConditionRow)]

@@ -398,6 +398,9 @@ class TestTheBuilder:
         read = inputs(answer)
         assert read.invalid == ["name", "if.0.lines", "then.0.priority"]
         assert read.sent["stops"] == ["1"]
+        assert re.findall(r'id="([\w.]+)"[^<>]* autofocus', answer.content.decode()) == ["name"]
+        again = client.post(url("rule-new"), sent(answer, name="x", when="created", then__1__priority="low"))
+        assert re.findall(r'id="([\w.]+)"[^<>]* autofocus', again.content.decode()) == ["if.0.field"]
 
     def test_ids_of_another_workspace_are_refused_at_their_place(self, client: Client, workspace: Any) -> None:
         other = WorkspaceFactory()

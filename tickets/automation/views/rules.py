@@ -26,8 +26,8 @@ from tickets.automation.models import Rule, Run, Waiting
 from tickets.automation.services import setup, wording
 from tickets.markup import is_text
 from tickets.models import CannedResponse, Tag
-from tickets.services import base
 from tickets.views.queue import console, view_asked
+from tickets.views.ticket import found, kept_query
 
 PAGE_SIZE = 25
 COUNTED = dt.timedelta(days=7)  # the list says how often a rule ran in this time
@@ -53,7 +53,7 @@ def _list(request: WorkspaceRequest, focus: str = "") -> dict[str, Any]:
     now = timezone.now()
     runs = Run.objects.for_workspace(request.workspace).filter(rule=OuterRef("pk"))
     lately = runs.filter(ran_at__gt=now - COUNTED).order_by().values("rule").annotate(n=Count("pk")).values("n")
-    found = list(
+    rows = list(
         Rule.objects.for_workspace(request.workspace)
         .filter(archived_at=None)
         .annotate(
@@ -61,7 +61,7 @@ def _list(request: WorkspaceRequest, focus: str = "") -> dict[str, Any]:
         )
         .order_by("position", "created_at", "pk")
     )
-    names = wording.names_of(request.workspace.pk, *((rule.conditions, rule.actions) for rule in found))
+    names = wording.names_of(request.workspace.pk, *((rule.conditions, rule.actions) for rule in rows))
     return {
         "rows": [
             {
@@ -69,7 +69,7 @@ def _list(request: WorkspaceRequest, focus: str = "") -> dict[str, Any]:
                 "sentence": wording.sentence_of(rule, names),
                 "focus": focus.removesuffix(f"-{rule.pk}") if focus.endswith(str(rule.pk)) else "",
             }
-            for rule in found
+            for rule in rows
         ],
         "starters": STARTERS,
     }
@@ -161,6 +161,7 @@ def rule(request: WorkspaceRequest, rule_id: UUID | None = None) -> HttpResponse
     chosen = _rule(request, rule_id) if rule_id else None
     if request.method != "POST":
         draft = forms.draft_of(chosen) if chosen else forms.starter(request.GET.get("start", ""))
+        draft.focus = "" if draft.name else "name"
         return _builder(request, draft, chosen)
     draft = forms.read(dict(request.POST.lists()))
     _add_organizations(request, draft)
@@ -177,6 +178,7 @@ def rule(request: WorkspaceRequest, rule_id: UUID | None = None) -> HttpResponse
             messages.success(request, f"Saved the rule “{saved.name}”.")
             dry_run = _dry_run_url(saved.pk) if request.POST.get("then_do") == "try" else ""
             return redirect(dry_run or "automation:rules")
+    draft.focus = draft.first_wrong
     return _builder(request, draft, chosen, status=400)
 
 
@@ -261,16 +263,13 @@ def rule_log(request: WorkspaceRequest, rule_id: UUID) -> HttpResponse:
 @member_required(Permission.READ)
 def why(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
     """What rules did to a ticket and why, newest first: why was this assigned?"""
-    try:
-        ticket = base.find_ticket(request.workspace.pk, pk)
-    except DomainError as error:
-        raise Http404(error.detail) from error
+    ticket = found(request, pk)
     rows = Run.objects.for_workspace(request.workspace).filter(ticket=ticket)
     waiting = Waiting.objects.for_workspace(request.workspace).filter(ticket=ticket).select_related("team")
     context = console(request, view_asked(request)) | {
         "ticket": ticket,
         "waiting": waiting.first(),
-        "kept": f"?{request.GET.urlencode()}" if request.GET else "",
+        "kept": kept_query(request),
     }
     return render(request, "automation/why.html", context | _page_of(request, rows))
 
