@@ -1,6 +1,6 @@
 """The REST API of the rules: what happens by itself, in which order, and what each did and why."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from tickets.api.serializers import Id, of, plain
 from tickets.api.views.base import ADMINS, EVERYONE, TicketView
 from tickets.automation import conditions
 from tickets.automation.models import TRIGGERS, Rule, Run
-from tickets.automation.services import actions, setup
+from tickets.automation.services import actions, setup, wording
 
 AUTOMATION = "Automation"
 TRIGGER_WORDS = [word for word, _ in TRIGGERS]
@@ -174,7 +174,9 @@ class RunOut(serializers.Serializer):
     ticket_id = serializers.UUIDField()
     ticket_number = serializers.CharField()
     trigger = serializers.ChoiceField(choices=TRIGGER_WORDS)
-    reasons = serializers.ListField(child=serializers.CharField(), help_text="The conditions that were met, in words.")
+    reasons = serializers.ListField(
+        child=serializers.CharField(), help_text="The conditions that were met, in words, with names instead of ids."
+    )
     done = DoneOut(many=True)
     ran_at = serializers.DateTimeField()
 
@@ -215,9 +217,10 @@ def rule_json(rule: Rule) -> dict[str, Any]:
     return of(rule, _RULE_FIELDS) | {name: None if value is None else float(value) for name, value in hours.items()}
 
 
-def run_json(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A run, of a row of values."""
-    return plain({name: row[where] for name, where in _RUN_FIELDS.items()})
+def run_json(row: Mapping[str, Any], names: wording.Names) -> dict[str, Any]:
+    """A run, of a row of values; its reasons name what they are about."""
+    run = plain({name: row[where] for name, where in _RUN_FIELDS.items()})
+    return run | {"reasons": [wording.reason_words(text, names) for text in row["reasons"]]}
 
 
 # --- Rules ------------------------------------------------------------------------------------
@@ -347,8 +350,14 @@ class LogView(TicketView):
         return self.page(
             rows.order_by("-ran_at", "-pk").values(*_RUN_FIELDS.values()),
             plural="runs",
-            to_json=lambda page: [run_json(row) for row in page],
+            to_json=self._runs,
         )
+
+    def _runs(self, page: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The runs of a page. One query for all names in them."""
+        rows = list(page)
+        names = wording.names_of(self.workspace.pk, *(row["reasons"] for row in rows))
+        return [run_json(row, names) for row in rows]
 
 
 class RuleLog(LogView):

@@ -297,6 +297,14 @@ class TestLogs:
         assert set(run["done"][0]) == {"action", "text", "is_done"}
         assert admin.get(f"{PATH}/{rule.pk}/log").json() == page
 
+    def test_reasons_name_what_the_conditions_keep_by_its_id(self, admin: Api, workspace: Workspace) -> None:
+        category = CategoryFactory(workspace=workspace, name="Billing")
+        test = {"field": "category", "is": [str(category.pk)]}
+        rule = make_rule(workspace, {"do": "escalate"}, name="Billing first", conditions={"all": [test]})
+        run_rules(make_ticket(workspace, category_id=category.pk))
+        (run,) = admin.get(f"{PATH}/{rule.pk}/log").json()["runs"]
+        assert run["reasons"] == ["category is Billing"]
+
     def test_they_are_newest_first_and_only_their_own(self, admin: Api, workspace: Workspace, rule: Rule) -> None:
         other = make_rule(workspace, {"do": "add_note", "body": "x"}, name="Note")
         tickets = [make_ticket(workspace, priority="low") for _ in range(3)]
