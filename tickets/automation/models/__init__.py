@@ -1,6 +1,7 @@
 """Models of the automation."""
 
+from tickets.automation.models.dry_runs import DryRun, DryRunRow
 from tickets.automation.models.effects import Effect
 from tickets.automation.models.rules import OPTIONS, TIMED, TRIGGERS, Due, Rule, RuleBook, Run, Waiting
 
-__all__ = ["OPTIONS", "TIMED", "TRIGGERS", "Due", "Effect", "Rule", "RuleBook", "Run", "Waiting"]
+__all__ = ["OPTIONS", "TIMED", "TRIGGERS", "DryRun", "DryRunRow", "Due", "Effect", "Rule", "RuleBook", "Run", "Waiting"]
