@@ -267,7 +267,8 @@ SPECTACULAR_SETTINGS = {
         "ClockStateEnum": "slas.api.serializers.CLOCK_STATES",
         "ClockSpanKindEnum": "slas.api.serializers.SPAN_KINDS",
         "SLAJobKindEnum": "slas.api.serializers.JOB_KINDS",
-        "SLAJobStateEnum": "slas.api.serializers.JOB_STATES",
+        "StatusEnum": "tickets.api.serializers.STATUSES",
+        "BackgroundStateEnum": "slas.api.serializers.JOB_STATES",
         "AutomationTriggerEnum": "tickets.automation.api.rules.TRIGGER_WORDS",
     },
     "POSTPROCESSING_HOOKS": [

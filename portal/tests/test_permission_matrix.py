@@ -39,7 +39,7 @@ pytestmark = pytest.mark.django_db
 
 # The app beside this one is known by name only (see the import contracts).
 BusinessHours, Policy, Job = (apps.get_model("slas", name) for name in ("BusinessHours", "SLAPolicy", "Job"))
-Rule = apps.get_model("automation", "Rule")
+Rule, DryRun = (apps.get_model("automation", name) for name in ("Rule", "DryRun"))
 CHANGEABLE: tuple[Any, ...] = (
     Activity,
     Attachment,
@@ -47,6 +47,7 @@ CHANGEABLE: tuple[Any, ...] = (
     CannedResponse,
     Category,
     Comment,
+    DryRun,
     Field,
     Invitation,
     Job,
@@ -172,6 +173,9 @@ PAGES = [
     *rows("POST", "slas:hours-what-if", "admin", "hours"),
     *rows("GET", "slas:job", "admin", "sla_job"),
     *rows("GET", "slas:why", SIGNED_IN, "ticket"),
+    # Automation
+    *rows("GET POST", "automation:dry-run", "admin", "rule"),
+    *rows("POST", "automation:dry-run-switch-on", "admin", "rule"),
     # Portal
     *rows("GET POST", "portal:submit", ANYBODY, "slug"),
 ]
@@ -241,6 +245,10 @@ API = [
     *rows("PUT PATCH DELETE", "automation:api-rule", "admin", "rule"),
     *rows("PUT", "automation:api-order", "admin", rule_ids=["$rule"]),
     *rows("GET", "automation:api-rule-log", SIGNED_IN, "rule"),
+    *rows("GET", "automation:api-dry-runs", SIGNED_IN, "rule"),
+    *rows("POST", "automation:api-dry-runs", "admin", "rule"),
+    *rows("GET", "automation:api-dry-run", SIGNED_IN, "dry_run"),
+    *rows("GET", "automation:api-dry-run-rows", SIGNED_IN, "dry_run"),
     *rows("GET", "automation:api-ticket-log", SIGNED_IN, "ticket"),
     *rows("GET PUT PATCH", "automation:api-own-availability", SIGNED_IN, is_available=False),
     *rows("PUT PATCH", "automation:api-availability", "admin", "agent_user", is_available=False, capacity=5),
@@ -302,6 +310,13 @@ class World:
             ).pk,
             "slug": self.workspace.slug,
         }
+        self.things["dry_run"] = DryRun.unscoped.create(
+            workspace=self.workspace,
+            rule_id=self.things["rule"],
+            asked={"name": "r", "triggers": ["created"], "conditions": {"all": []}, "actions": [{"do": "escalate"}]},
+            since=NOW,
+            until=timezone.now(),
+        ).pk
         self.belongs_to("agent")
 
     def belongs_to(self, role: str) -> None:

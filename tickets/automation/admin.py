@@ -4,7 +4,7 @@ from django.contrib import admin
 
 from helpdesk.accounts.admin_site import ReadOnlyAdmin
 from tickets.admin_site import OfTicket
-from tickets.automation.models import Rule, Run, Waiting
+from tickets.automation.models import DryRun, DryRunRow, Rule, Run, Waiting
 
 
 @admin.register(Rule)
@@ -33,3 +33,32 @@ class WaitingAdmin(OfTicket):
     list_display = ("ticket", "rule", "team", "method", "since")
     list_filter = ("method",)
     list_select_related = ("ticket", "rule", "team")
+
+
+@admin.register(DryRun)
+class DryRunAdmin(ReadOnlyAdmin):
+    """What rules would have done, as asked."""
+
+    list_display = (
+        "rule",
+        "status",
+        "matched_tickets",
+        "tickets",
+        "matched_events",
+        "events",
+        "created_at",
+        "finished_at",
+    )
+    list_filter = ("status",)
+    list_select_related = ("rule",)
+    search_fields = ("rule__name",)
+    ordering = ("-created_at",)
+
+
+@admin.register(DryRunRow)
+class DryRunRowAdmin(OfTicket):
+    """What a rule would have done to each ticket, and why."""
+
+    list_display = ("dry_run", "ticket", "trigger", "is_matched", "happened_at")
+    list_filter = ("is_matched", "trigger")
+    list_select_related = ("dry_run", "ticket")

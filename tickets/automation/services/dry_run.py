@@ -232,7 +232,9 @@ class _Question:
             if quiet := (self.triggers.events or QUIET) & QUIET:
                 # An activity is recorded when it happened or later, and ids rise with the time of recording.
                 oldest = UUID(int=int((since - _OLD).timestamp() * 1000) << 80)
-                told = Activity.objects.for_workspace(workspace).filter(event__in=quiet, pk__gte=oldest)
+                told = Activity.objects.for_workspace(workspace).filter(
+                    event__in=quiet, pk__gte=oldest, occurred_at__gte=since
+                )
                 parts.append(rows.filter(pk__in=told.values("ticket")))
         found = {pk for part in parts for pk in part.values_list("pk", flat=True).iterator(chunk_size=10_000)}
         last = dry_run.last_ticket_id

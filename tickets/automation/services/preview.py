@@ -92,7 +92,7 @@ def _set_team(action: Action, ticket: Ticket, names: Names) -> str:
     if ticket.team == action["team_id"]:
         raise _Nothing(f"no change: with team {name} already")
     before, ticket.team = names.of("team", ticket.team) if ticket.team else None, action["team_id"]
-    return _moved("team", before, name)
+    return _moved("team", before, name) if before else f"given to team {name}"
 
 
 def _set_priority(action: Action, ticket: Ticket, names: Names) -> str:

@@ -11,12 +11,11 @@ from django.test.utils import CaptureQueriesContext
 from helpdesk.accounts.models import Membership, Workspace
 from helpdesk.accounts.tests.factories import OrganizationFactory, TeamFactory, WorkspaceFactory
 from helpdesk.errors import NotFound
-from tickets import timeline
 from tickets.automation import levels, tasks
 from tickets.automation.models import DryRun, DryRunRow, Rule, Run
 from tickets.automation.services import dry_run, engine, setup
 from tickets.automation.tests.factories import NOW, make_rule
-from tickets.events import SYSTEM, Actor, ActorKind, Event
+from tickets.events import SYSTEM, Event
 from tickets.models import Activity, Comment, Ticket
 from tickets.services import base, conversation, editing, merging, status
 from tickets.tests.factories import CategoryFactory, make_agent, make_reply, make_ticket
@@ -309,12 +308,14 @@ class TestTimes:
     def test_a_rating_is_seen_though_the_ticket_was_not_touched(self, workspace: Workspace) -> None:
         ticket = make_ticket(workspace, now=NOW - dt.timedelta(days=40))
         for n, rating in enumerate((1, 5)):
-            timeline.record(
+            Activity.unscoped.create(
+                workspace=workspace,
                 ticket=ticket,
                 event=Event.SATISFACTION_SUBMITTED,
-                actor=Actor(ActorKind.CUSTOMER, "Jane", contact_id=ticket.requester_id),
-                now=NOW + hours(n),
-                data={"rating": rating, "feedback": ""},
+                occurred_at=NOW + hours(n),
+                actor_kind="customer",
+                actor_name="Jane",
+                payload={"data": {"rating": rating, "feedback": ""}},
             )
         rule = make_rule(workspace, NOTE, triggers=["satisfaction_rated"], conditions=asking("rating", "1", "2"))
         found = rows(try_rule(rule, NOW + hours(2)))

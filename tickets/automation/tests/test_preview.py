@@ -60,7 +60,7 @@ def test_every_action_has_one_in_the_same_order() -> None:
             {},
             "assigned to the next in turn of everybody (who that was then is not known)",
         ),
-        ({"do": "set_team", "team_id": "t2"}, {}, "team Billing"),
+        ({"do": "set_team", "team_id": "t2"}, {}, "given to team Billing"),
         ({"do": "set_team", "team_id": "t2"}, {"team": "t1"}, "team Second line → Billing"),
         ({"do": "set_priority", "priority": "urgent"}, {}, "priority medium → urgent"),
         ({"do": "set_status", "status": "pending"}, {}, "status new → pending"),
