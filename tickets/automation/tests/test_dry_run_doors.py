@@ -190,10 +190,10 @@ class TestPage:
         done(rule)
         matched = client.get(page(rule))
         assert "Would have matched 1 of 3 tickets" in words(matched)
-        assert "Priority low → urgent" in words(matched) and "Met: priority is low" in words(matched)
+        assert "Priority low → urgent" in words(matched) and "Met: Priority is low" in words(matched)
         assert "My refund &lt;b&gt;please&lt;/b&gt;" in matched.content.decode()
         others = words(client.get(f"{page(rule)}?matched=false"))
-        assert "Not met: priority is low : it was medium" in others and "→ urgent" not in others
+        assert "Not met: Priority is low : it was medium" in others and "→ urgent" not in others
 
     def test_what_was_found_nothing_for_is_said(self, client: Client, rule: Rule, workspace: Workspace) -> None:
         done(rule)
