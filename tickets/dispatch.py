@@ -9,10 +9,11 @@ import datetime as dt
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -30,8 +31,23 @@ _broker_away_until = 0.0
 
 
 def relay_after_commit(activity_ids: Sequence[UUID]) -> None:
-    """Queue the relay of these activities once the running transaction is committed."""
-    queue_after_commit(RELAY_TASK, [str(pk) for pk in activity_ids])
+    """Queue the relay of these activities once the running transaction is committed: one for all of it."""
+    waiting = [entry[1] for entry in connection.run_on_commit if isinstance(entry[1], _Relay)]
+    if waiting:
+        # Those of a savepoint that is rolled back are not found later. Its hook goes with it, if it was the first.
+        waiting[-1].ids.extend(map(str, activity_ids))
+    else:
+        transaction.on_commit(_Relay([str(pk) for pk in activity_ids]), robust=True)
+
+
+@dataclass
+class _Relay:
+    """What a transaction does once it is committed: tell of everything that was recorded in it."""
+
+    ids: list[str]
+
+    def __call__(self) -> None:
+        _queue(RELAY_TASK, [self.ids])
 
 
 def queue_after_commit(task: str, *arguments: Any) -> None:

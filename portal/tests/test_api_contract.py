@@ -21,7 +21,7 @@ from helpdesk.accounts import tokens
 from helpdesk.accounts.tests.factories import WorkspaceFactory
 from helpdesk.wsgi import application
 from tickets.automation.services import dry_run
-from tickets.automation.tests.factories import make_rule
+from tickets.automation.tests.factories import make_macro, make_rule
 from tickets.tests.factories import (
     CannedResponseFactory,
     CategoryFactory,
@@ -68,6 +68,7 @@ def known(db):
             "field_id": str(FieldFactory(workspace=workspace).pk),
             "rule_id": str(rule.pk),
             "dry_run_id": str(tried.pk),
+            "macro_id": str(make_macro(workspace, {"do": "escalate"}).pk),
             "user_id": str(owner.user_id),
             "response_id": str(CannedResponseFactory(workspace=workspace).pk),
         },

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.django_db
 
 # The app beside this one is known by name only (see the import contracts).
 BusinessHours, Policy, Job = (apps.get_model("slas", name) for name in ("BusinessHours", "SLAPolicy", "Job"))
-Rule, DryRun = (apps.get_model("automation", name) for name in ("Rule", "DryRun"))
+DryRun, Macro, Rule = (apps.get_model("automation", name) for name in ("DryRun", "Macro", "Rule"))
 CHANGEABLE: tuple[Any, ...] = (
     Activity,
     Attachment,
@@ -51,6 +51,7 @@ CHANGEABLE: tuple[Any, ...] = (
     Field,
     Invitation,
     Job,
+    Macro,
     Membership,
     Policy,
     Rule,
@@ -176,6 +177,11 @@ PAGES = [
     # Automation
     *rows("GET POST", "automation:dry-run", "admin", "rule"),
     *rows("POST", "automation:dry-run-switch-on", "admin", "rule"),
+    # Macros
+    *rows("GET", "automation:macros", "agent"),
+    *rows("POST", "automation:macros-run", "agent", macro="$macro", ticket=["$ticket", "$other_ticket"]),
+    *rows("GET", "automation:ticket-macros", "agent", "ticket"),
+    *rows("POST", "automation:macro-run", "agent", "ticket", "$macro"),
     # Portal
     *rows("GET POST", "portal:submit", ANYBODY, "slug"),
 ]
@@ -250,6 +256,11 @@ API = [
     *rows("GET", "automation:api-dry-run", SIGNED_IN, "dry_run"),
     *rows("GET", "automation:api-dry-run-rows", SIGNED_IN, "dry_run"),
     *rows("GET", "automation:api-ticket-log", SIGNED_IN, "ticket"),
+    *rows("GET", "automation:api-macros", SIGNED_IN),
+    *rows("POST", "automation:api-macros", "admin", name="x", actions=[{"do": "escalate"}]),
+    *rows("GET", "automation:api-macro", SIGNED_IN, "macro"),
+    *rows("PUT PATCH DELETE", "automation:api-macro", "admin", "macro"),
+    *rows("POST", "automation:api-macro-run", "agent", "macro", ticket_ids=["$ticket", "$other_ticket"]),
     *rows("GET PUT PATCH", "automation:api-own-availability", SIGNED_IN, is_available=False),
     *rows("PUT PATCH", "automation:api-availability", "admin", "agent_user", is_available=False, capacity=5),
     *rows("POST", "portal:public-tickets", ANYBODY),
@@ -308,6 +319,9 @@ class World:
                 conditions={"all": []},
                 actions=[{"do": "escalate"}],
             ).pk,
+            "macro": Macro.unscoped.create(
+                workspace=self.workspace, name="m", actions=[{"do": "set_priority", "priority": "low"}]
+            ).pk,
             "slug": self.workspace.slug,
         }
         self.things["dry_run"] = DryRun.unscoped.create(
@@ -349,7 +363,7 @@ def call(row: Row, world: World, member: Any, replace: Any = None, method: str =
     args: list[Any] = [thing] if row.thing else []
     if row.name == "tickets_api:comment":
         args = [world.ticket.pk, thing]
-    url = reverse(row.name, args=[*args, *row.extra])
+    url = reverse(row.name, args=[*args, *map(world.filled, row.extra)])
     client = Client()
     headers = {}
     body = {name: world.filled(value) for name, value in row.body.items()}

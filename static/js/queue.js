@@ -1,6 +1,6 @@
 // The list of tickets: j and k move, Enter opens (the focused link does that by itself), filters leave clean addresses.
 
-const typing = (element) => element.closest?.("input, textarea, select, [contenteditable], dialog[open], .composer");
+const typing = (element) => element.closest?.("input:not([name=ticket]), textarea, select, [contenteditable], dialog[open], .composer");
 
 function subjects() {
   return [...document.querySelectorAll("[data-rows] .subject")].filter((link) => link.offsetParent);
@@ -12,7 +12,7 @@ document.addEventListener("keydown", (event) => {
   const links = subjects();
   if (!links.length) return;
   event.preventDefault();
-  let at = links.indexOf(document.activeElement);
+  let at = links.findIndex((link) => link.closest(".row").contains(document.activeElement));
   if (at < 0) at = links.findIndex((link) => link.closest('[aria-current="true"]'));
   const next = at < 0 ? 0 : Math.min(links.length - 1, Math.max(0, at + (event.key === "j" ? 1 : -1)));
   links[next].focus();

@@ -4,7 +4,7 @@ from django.contrib import admin
 
 from helpdesk.accounts.admin_site import ReadOnlyAdmin
 from tickets.admin_site import OfTicket
-from tickets.automation.models import DryRun, DryRunRow, Rule, Run, Waiting
+from tickets.automation.models import DryRun, DryRunRow, Due, Effect, Macro, Rule, RuleBook, Run, Waiting
 
 
 @admin.register(Rule)
@@ -15,6 +15,15 @@ class RuleAdmin(ReadOnlyAdmin):
     list_filter = ("is_active", ("archived_at", admin.EmptyFieldListFilter))
     search_fields = ("name",)
     ordering = ("position",)
+
+
+@admin.register(RuleBook)
+class RuleBookAdmin(ReadOnlyAdmin):
+    """How often the rules of a workspace have changed."""
+
+    list_display = ("workspace", "version", "reckoned_version")
+    list_select_related = ("workspace",)
+    search_fields = ("workspace__name",)
 
 
 @admin.register(Run)
@@ -33,6 +42,34 @@ class WaitingAdmin(OfTicket):
     list_display = ("ticket", "rule", "team", "method", "since")
     list_filter = ("method",)
     list_select_related = ("ticket", "rule", "team")
+
+
+@admin.register(Due)
+class DueAdmin(OfTicket):
+    """When rules that wait for a time will look at tickets."""
+
+    list_display = ("due_at", "rule", "ticket", "trigger")
+    list_filter = ("trigger",)
+    list_select_related = ("rule", "ticket")
+
+
+@admin.register(Effect)
+class EffectAdmin(OfTicket):
+    """Mail and calls that rules and macros want sent."""
+
+    list_display = ("created_at", "kind", "target", "status", "attempts", "next_at", "error")
+    list_filter = ("kind", "status")
+    search_fields = ("target",)
+
+
+@admin.register(Macro)
+class MacroAdmin(ReadOnlyAdmin):
+    """Macros; the API changes them."""
+
+    list_display = ("name", "position", "is_active", "usage_count", "last_used_at", "archived_at")
+    list_filter = ("is_active", ("archived_at", admin.EmptyFieldListFilter))
+    search_fields = ("name", "description")
+    ordering = ("position",)
 
 
 @admin.register(DryRun)

@@ -4,12 +4,19 @@ from django.urls import path
 
 from helpdesk.api import people
 from tickets.automation.api import dry_runs, rules
-from tickets.automation.views import dry_run
+from tickets.automation.api import macros as api_macros
+from tickets.automation.views import dry_run, macros
 
 app_name = "automation"
 urlpatterns = [
+    # Console
+    path("tickets/macros", macros.choose, name="macros"),
+    path("tickets/macros/run", macros.run_on_many, name="macros-run"),
+    path("tickets/<uuid:pk>/macros", macros.choose_for_ticket, name="ticket-macros"),
+    path("tickets/<uuid:pk>/macros/<uuid:macro_id>/run", macros.run, name="macro-run"),
     path("settings/automation/<uuid:rule_id>/dry-run", dry_run.page, name="dry-run"),
     path("settings/automation/<uuid:rule_id>/dry-run/switch-on", dry_run.switch_on, name="dry-run-switch-on"),
+    # API
     path("api/tickets/automation-rules", rules.Rules.as_view(), name="api-rules"),
     path("api/tickets/automation-rules/order", rules.OrderOfRules.as_view(), name="api-order"),
     path("api/tickets/automation-rules/<uuid:rule_id>", rules.OneRule.as_view(), name="api-rule"),
@@ -18,6 +25,9 @@ urlpatterns = [
     path("api/tickets/dry-runs/<uuid:dry_run_id>", dry_runs.OneDryRun.as_view(), name="api-dry-run"),
     path("api/tickets/dry-runs/<uuid:dry_run_id>/rows", dry_runs.DryRunRows.as_view(), name="api-dry-run-rows"),
     path("api/tickets/<uuid:ticket_id>/automation-log", rules.TicketLog.as_view(), name="api-ticket-log"),
+    path("api/tickets/macros", api_macros.Macros.as_view(), name="api-macros"),
+    path("api/tickets/macros/<uuid:macro_id>", api_macros.OneMacro.as_view(), name="api-macro"),
+    path("api/tickets/macros/<uuid:macro_id>/run", api_macros.RunMacro.as_view(), name="api-macro-run"),
     # Who can be given tickets by a rule.
     path("api/me/availability", people.OwnAvailability.as_view(), name="api-own-availability"),
     path("api/users/<uuid:user_id>/availability", people.UserAvailability.as_view(), name="api-availability"),

@@ -103,16 +103,26 @@ def queue_row(
     oob: bool = False,
     shows: str = "created_at",
     now: dt.datetime | None = None,
+    form: str = "",
 ) -> SafeString:
-    """One row of the queue. `kept` is the query string that leads back to this list, `shows` the time it tells."""
+    """One row of the queue. `kept` is the query string that leads back to this list, `shows` the time it tells.
+
+    With `form`, the id of a form that does something to several tickets, the row can be selected for it.
+    """
     now = now or timezone.now()
     here = ' aria-current="true"' if row.id == current else ""
     swap = ' hx-swap-oob="true"' if oob else ""
     address = _ticket_address(row.id) + (f"?{escape(kept)}" if kept else "")
     category = f"{_dot(row.category__color)}<span>{escape(row.category__name)}</span>" if row.category__name else ""
     status = "new" if row.is_new else row.status
+    box = (
+        f'<input type="checkbox" name="ticket" value="{row.id}" form="{form}" aria-label="Select #{row.number}">'
+        if form
+        else ""
+    )
     return mark_safe(  # noqa: S308  everything that people wrote is escaped here
-        f'<li class="row" id="row-{row.id}"{here}{swap}><a class="subject" href="{address}">{escape(row.subject)}</a>'
+        f'<li class="row" id="row-{row.id}"{here}{swap}>{box}'
+        f'<a class="subject" href="{address}">{escape(row.subject)}</a>'
         f'<span class="who"><span class="num">#{row.number}</span>'
         f"<span>{escape(row.requester_name or row.requester_email)}</span>{category}</span>"
         f'<span class="end">{row_badges(row.sla, now)}{priority_mark(row.priority)}{status_badge(status)}'
@@ -122,10 +132,12 @@ def queue_row(
 
 
 @register.simple_tag
-def queue_rows(rows: Iterable[Any], kept: str = "", current: Any = None, shows: str = "created_at") -> SafeString:
+def queue_rows(
+    rows: Iterable[Any], kept: str = "", current: Any = None, shows: str = "created_at", form: str = ""
+) -> SafeString:
     """The rows of the queue, as `queue_row`."""
     now = timezone.now()
-    return mark_safe("".join(queue_row(row, kept, current, shows=shows, now=now) for row in rows))  # noqa: S308  made of safe rows
+    return mark_safe("".join(queue_row(row, kept, current, shows=shows, now=now, form=form) for row in rows))  # noqa: S308  made of safe rows
 
 
 _ADDRESS = ""

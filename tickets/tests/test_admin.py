@@ -143,10 +143,15 @@ def give_service_levels(workspace: Workspace, word: str, ticket: Ticket) -> None
 
 def give_automation(workspace: Workspace, word: str, ticket: Ticket, team: Any) -> None:
     """A row of every model of the automation."""
-    model = {name: apps.get_model("automation", name).unscoped for name in ("Rule", "Run", "Waiting")}
+    model = {model.__name__: model.unscoped for model in apps.get_app_config("automation").get_models()}  # type: ignore[attr-defined]
     rule = model["Rule"].create(workspace=workspace, name=word, triggers=["created"])
+    model["Macro"].create(workspace=workspace, name=word, actions=[{"do": "escalate"}])
     activity = ticket.activities.first()
     model["Run"].create(workspace=workspace, rule=rule, ticket=ticket, activity=activity, trigger="created", ran_at=NOW)
+    model["Due"].create(workspace=workspace, rule=rule, ticket=ticket, activity=activity, trigger="idle", due_at=NOW)
+    model["Effect"].create(
+        workspace=workspace, ticket=ticket, kind="mail", target=word, content={}, next_at=NOW, created_at=NOW
+    )
     model["Waiting"].create(workspace=workspace, ticket=ticket, rule=rule, team=team, method="least_busy", since=NOW)
     asked = apps.get_model("automation", "DryRun").unscoped.create(
         workspace=workspace, rule=rule, asked={}, since=NOW - dt.timedelta(days=30), until=NOW

@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 from helpdesk.accounts.tests.factories import WorkspaceFactory
 from tickets import dispatch, timeline
 from tickets.events import SYSTEM, Event, Subscriptions, subscriptions
-from tickets.models import Activity
+from tickets.models import Activity, Ticket
 from tickets.tests.factories import NOW, make_ticket
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +77,30 @@ class TestRelay:
             make_ticket(workspace)
             raise RuntimeError
         assert broker.sent == []
+
+    @pytest.mark.django_db(transaction=True)
+    def test_one_relay_tells_of_all_that_a_transaction_recorded(self, broker):
+        workspace = WorkspaceFactory()
+        with transaction.atomic():
+            first = make_ticket(workspace)
+            with pytest.raises(RuntimeError), transaction.atomic():
+                gone = make_ticket(workspace).pk
+                raise RuntimeError
+            second = make_ticket(workspace)
+        ((task, ((*ids,),)),) = broker.sent
+        expected = [str(ticket.activities.get().pk) for ticket in (first, second)]
+        assert task == dispatch.RELAY_TASK and [pk for pk in ids if pk in expected] == expected
+        assert dispatch.relay(activity_ids=ids, now=NOW) == 2 and not Ticket.unscoped.filter(pk=gone).exists()
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_step_that_was_taken_back_does_not_take_the_relay_with_it(self, broker):
+        workspace = WorkspaceFactory()
+        with transaction.atomic():
+            with pytest.raises(RuntimeError), transaction.atomic():
+                make_ticket(workspace)
+                raise RuntimeError
+            kept = make_ticket(workspace)
+        assert broker.sent == [(dispatch.RELAY_TASK, [[str(kept.activities.get().pk)]])]
 
     @pytest.mark.django_db(transaction=True)
     def test_without_a_broker_the_request_succeeds_and_the_sweep_sends_later(self, broker):

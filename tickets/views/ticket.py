@@ -76,7 +76,7 @@ class Entry:
     merged_id: str = ""  # the ticket that was merged into this one and still is
 
 
-def _found(request: WorkspaceRequest, pk: UUID) -> Ticket:
+def found(request: WorkspaceRequest, pk: UUID) -> Ticket:
     """The live ticket of the reader's workspace, or 404."""
     try:
         return base.find_ticket(request.workspace.pk, pk)
@@ -183,7 +183,7 @@ def _answers(ticket: Any) -> list[dict[str, Any]]:
     return answers
 
 
-def _kept(request: HttpRequest) -> str:
+def kept_query(request: HttpRequest) -> str:
     """The query string that leads back to the list one came from, with its question mark."""
     given = request.GET.copy()
     given.pop("canned", None)
@@ -248,7 +248,7 @@ def _context(request: WorkspaceRequest, pk: UUID) -> dict[str, Any]:
         "link_options": LINKS,
         "moves": {status.value for status in moves_from(ticket.status)},
         "status_options": [s.value for s in Status if s.value == ticket.status or s in moves_from(ticket.status)],
-        "kept": _kept(request),
+        "kept": kept_query(request),
         # A ticket that leaves the list (taken from "Unassigned") keeps its row until the list is opened anew.
         "has_row": request.POST.get("row") == "1"
         or any(row.id == ticket.pk for row in context["queue"].page.object_list),
@@ -293,7 +293,7 @@ def show(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
 
 
 def _back(request: HttpRequest, pk: UUID, anchor: str = "") -> HttpResponse:
-    return redirect(reverse("tickets:ticket", args=[pk]) + _kept(request) + anchor)
+    return redirect(reverse("tickets:ticket", args=[pk]) + kept_query(request) + anchor)
 
 
 def _changed(request: WorkspaceRequest, pk: UUID, status: int = 200) -> HttpResponse:
@@ -308,11 +308,11 @@ def _changed(request: WorkspaceRequest, pk: UUID, status: int = 200) -> HttpResp
     return render(request, "tickets/_changed.html", context | {"row": row, "oob": True}, status=status)
 
 
-def _act(
+def act(
     request: WorkspaceRequest, pk: UUID, form: DomainForm | None, do: Callable[[Ticket, dict[str, Any]], str | None]
 ) -> HttpResponse:
     """Check the form, let `do` make its one domain call, and say what came of it."""
-    ticket = _found(request, pk)
+    ticket = found(request, pk)
     if form is not None and not form.is_valid():
         messages.error(request, _first_error(form))
         return _changed(request, pk, status=400)
@@ -341,7 +341,7 @@ def _first_error(form: forms.Form) -> str:
 @member_required(Permission.NOTE)
 def reply(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
     """Send a reply or leave a note, with files, and move the ticket as the button said."""
-    ticket = _found(request, pk)
+    ticket = found(request, pk)
     form = ReplyForm(request.POST, request.FILES)
     waiting = _waiting(request, ticket)
     if not form.is_valid():
@@ -414,7 +414,7 @@ def assign(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
         given = assignment.assign(ticket=ticket, assignee_id=data["assignee_id"], actor=actor, now=now)
         return f"Assigned to {given.assignee}."
 
-    return _act(request, pk, AssignForm(request.POST), do)
+    return act(request, pk, AssignForm(request.POST), do)
 
 
 @require_POST
@@ -427,7 +427,7 @@ def unassign(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
         assignment.unassign(ticket=ticket, actor=actor, now=now)
         return "Nobody has this ticket now."
 
-    return _act(request, pk, None, do)
+    return act(request, pk, None, do)
 
 
 @require_POST
@@ -440,7 +440,7 @@ def assign_to_me(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
         assignment.assign(ticket=ticket, assignee_id=request.user.pk, actor=actor, now=now)
         return "Assigned to you."
 
-    return _act(request, pk, None, do)
+    return act(request, pk, None, do)
 
 
 @require_POST
@@ -456,7 +456,7 @@ def status(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
             return None  # the choice that was there already
         return _said(statuses.change_status(ticket=ticket, to=data["to"], actor=actor, now=now))
 
-    return _act(request, pk, StatusForm(request.POST), do)
+    return act(request, pk, StatusForm(request.POST), do)
 
 
 def _said(ticket: Ticket) -> str:
@@ -476,7 +476,7 @@ def update(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
         editing.update_ticket(ticket=ticket, changes=form.given(), actor=actor, now=now)
         return "Saved."
 
-    return _act(request, pk, form, do)
+    return act(request, pk, form, do)
 
 
 @require_POST
@@ -489,14 +489,14 @@ def watch(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
         editing.watch(ticket=ticket, member=request.membership, watching=watching, now=timezone.now())
         return "You watch this ticket." if watching else "You no longer watch this ticket."
 
-    return _act(request, pk, None, do)
+    return act(request, pk, None, do)
 
 
 @require_POST
 @member_required(Permission.WORK)
 def trash(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
     """Put the ticket into the trash, from where an admin can take it out again."""
-    ticket = _found(request, pk)
+    ticket = found(request, pk)
     try:
         editing.trash(ticket=ticket, actor=base.agent(request.membership), now=timezone.now())
     except DomainError as error:
@@ -530,7 +530,7 @@ def _target(request: WorkspaceRequest, form: OtherTicketForm) -> UUID | None:
 @member_required(Permission.WORK)
 def merge(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
     """Merge this ticket into another one, named by its number."""
-    ticket = _found(request, pk)
+    ticket = found(request, pk)
     form = OtherTicketForm(request.POST or None)
     if request.method == "POST" and form.is_valid() and (target_id := _target(request, form)):
         try:
@@ -543,7 +543,7 @@ def merge(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
         else:
             messages.success(request, f"Merged #{ticket.number} into #{target.number}.")
             return _back(request, target.pk)
-    context = {**console(request, view_asked(request)), "ticket": ticket, "form": form, "kept": _kept(request)}
+    context = {**console(request, view_asked(request)), "ticket": ticket, "form": form, "kept": kept_query(request)}
     return render(request, "tickets/merge.html", context, status=400 if form.errors else 200)
 
 
@@ -556,7 +556,7 @@ def unmerge(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
         merging.unmerge(source=ticket, actor=base.agent(request.membership), now=timezone.now())
         return f"#{ticket.number} stands for itself again."
 
-    return _act(request, pk, None, do)
+    return act(request, pk, None, do)
 
 
 @require_POST
@@ -578,7 +578,7 @@ def link(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
         )
         return "Linked."
 
-    return _act(request, pk, form, do)
+    return act(request, pk, form, do)
 
 
 def _comment(request: WorkspaceRequest, pk: UUID) -> Comment:
@@ -638,7 +638,7 @@ def _comment_page(request: WorkspaceRequest, comment: Comment, form: DomainForm,
         "ticket": comment.ticket,
         "form": form,
         "what": what,
-        "kept": _kept(request),
+        "kept": kept_query(request),
     }
     return render(request, "tickets/comment.html", context, status=400 if form.errors else 200)
 

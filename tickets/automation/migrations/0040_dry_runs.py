@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0002_availability"),
-        ("automation", "0003_time_rules_and_effects"),
+        ("automation", "0005_macros"),
         ("tickets", "0010_satisfaction_event"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -173,6 +173,7 @@ class Waiting(WorkspaceModel):
 
     ticket = models.OneToOneField(Ticket, on_delete=models.CASCADE, related_name="+")
     rule = models.ForeignKey(Rule, null=True, on_delete=models.CASCADE, related_name="+")  # none: by a macro
+    run = models.ForeignKey(Run, null=True, on_delete=models.CASCADE, related_name="+")  # whose log it ends
     team = models.ForeignKey(Team, null=True, on_delete=models.CASCADE, related_name="+")
     method = models.CharField(max_length=12, choices=[("least_busy", "Least busy"), ("round_robin", "Round robin")])
     since = models.DateTimeField()

@@ -32,7 +32,7 @@ from tickets.automation.levels import service_levels
 from tickets.automation.models import Rule
 from tickets.automation.services import effects, pool
 from tickets.events import Actor
-from tickets.lifecycle import RANK, Priority, Status
+from tickets.lifecycle import ACTIVE, RANK, Priority, Status
 from tickets.models import CannedResponse, Ticket
 from tickets.services import base, conversation, editing, setup
 
@@ -76,11 +76,19 @@ def _assign(action: Mapping[str, Any], ticket: Ticket, doing: Doing) -> str:
     team_id = UUID(action["team_id"]) if action.get("team_id") else None
     team = base.find_team(ticket.workspace_id, team_id)
     whom = f"of team {team}" if team else "of everybody"
-    words = {pool.LEAST_BUSY: "the least busy", pool.ROUND_ROBIN: "the next"}[action["method"]]
+    words = pool.WORDS[action["method"]]
     if ticket.assignee_id is not None:
         return "left with its agent"
+    if ticket.status not in ACTIVE:
+        return "left unassigned: it is not in work"
     chosen = pool.give(
-        ticket, rule=doing.rule, method=action["method"], team_id=team_id, actor=doing.actor, now=doing.now
+        ticket,
+        rule=doing.rule,
+        run_id=doing.run_id,
+        method=action["method"],
+        team_id=team_id,
+        actor=doing.actor,
+        now=doing.now,
     )
     if chosen is None:
         return f"waits: nobody {whom} is free"

@@ -61,7 +61,7 @@ def ask(*, rule: Rule, member: Membership | None, now: dt.datetime) -> DryRun:
         raise NotFound("There is no such rule.", errors={"id": ["There is no such rule."]})
     asked = as_asked(fresh)
     before = list(of_rule(fresh))
-    if before and not before[0].is_over and before[0].asked == asked:
+    if before and not before[0].is_over and is_unchanged(before[0], fresh):
         return before[0]
     made = DryRun.unscoped.create(
         workspace_id=fresh.workspace_id,
@@ -90,6 +90,11 @@ def as_asked(rule: Rule) -> dict[str, Any]:
         "message_count": rule.message_count,
         **{name: None if value is None else float(value) for name, value in hours.items()},
     }
+
+
+def is_unchanged(dry_run: DryRun, rule: Rule) -> bool:
+    """Whether the rule would still be asked the same; its name may be another one."""
+    return bool({**dry_run.asked, "name": rule.name} == as_asked(rule))
 
 
 def of_rule(rule: Rule) -> Any:

@@ -7,11 +7,11 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import Q
 
-from helpdesk.accounts.models import Team, Workspace
+from helpdesk.accounts.models import Team, User, Workspace
 from helpdesk.accounts.roles import PERMISSIONS, Permission
 from tickets import dispatch
 from tickets.automation.levels import service_levels
-from tickets.automation.models import Rule, Waiting
+from tickets.automation.models import Rule, Run, Waiting
 from tickets.events import Actor, ActorKind
 from tickets.lifecycle import ACTIVE, Status
 from tickets.models import Activity, Ticket
@@ -19,6 +19,7 @@ from tickets.services import assignment
 
 LEAST_BUSY, ROUND_ROBIN = "least_busy", "round_robin"
 METHODS = (LEAST_BUSY, ROUND_ROBIN)
+WORDS = {LEAST_BUSY: "the least busy", ROUND_ROBIN: "the next"}
 SERVE_TASK = "tickets.automation.tasks.serve_waiting"
 _IN_WORK = [status.value for status in ACTIVE]
 _WORKERS = [role.value for role, permissions in PERMISSIONS.items() if Permission.WORK in permissions]
@@ -74,9 +75,18 @@ def choose(workspace_id: UUID, *, method: str, team_id: UUID | None, now: dt.dat
 
 
 def give(
-    ticket: Ticket, *, rule: Rule | None, method: str, team_id: UUID | None, actor: Actor, now: dt.datetime
+    ticket: Ticket,
+    *,
+    rule: Rule | None,
+    run_id: UUID | None,
+    method: str,
+    team_id: UUID | None,
+    actor: Actor,
+    now: dt.datetime,
 ) -> UUID | None:
     """Give a (locked) ticket to whoever is chosen, or let it wait; gives the user, None when it waits.
+
+    The run's log is completed when the waiting ends.
 
     It also waits, and is served after the commit, where the one who is free is awaited already.
     """
@@ -84,7 +94,13 @@ def give(
     user_id = choose(ticket.workspace_id, method=method, team_id=team_id, now=now)
     is_awaited = user_id is not None and _awaiting(ticket, user_id).exists()
     if user_id is None or is_awaited:
-        asked = {"workspace_id": ticket.workspace_id, "rule": rule, "team_id": team_id, "method": method}
+        asked = {
+            "workspace_id": ticket.workspace_id,
+            "rule": rule,
+            "run_id": run_id,
+            "team_id": team_id,
+            "method": method,
+        }
         Waiting.unscoped.update_or_create(ticket=ticket, defaults=asked, create_defaults={**asked, "since": now})
         if is_awaited:
             dispatch.queue_after_commit(SERVE_TASK)  # what the broker loses, the next beat does
@@ -129,7 +145,7 @@ def _serve(workspace: Workspace, ticket_id: UUID, now: dt.datetime) -> bool | No
     """
     ticket = Ticket.objects.for_workspace(workspace).select_for_update().filter(pk=ticket_id).first()
     take_turns(workspace.pk)
-    row = _waiting(workspace.pk).select_related("rule").filter(ticket_id=ticket_id).first()
+    row = _waiting(workspace.pk).select_related("rule", "team").filter(ticket_id=ticket_id).first()
     if ticket is None or row is None:
         return None
     if ticket.trashed_at or ticket.assignee_id or ticket.status not in _IN_WORK:
@@ -140,8 +156,21 @@ def _serve(workspace: Workspace, ticket_id: UUID, now: dt.datetime) -> bool | No
         return False
     actor = Actor(ActorKind.AUTOMATION, row.rule.name if row.rule else "Waiting list")
     assignment.assign(ticket=ticket, assignee_id=user_id, actor=actor, now=now)
+    _complete_log(row, user_id, now)
     row.delete()
     return True
+
+
+def _complete_log(row: Waiting, user_id: UUID, now: dt.datetime) -> None:
+    """Say in the log of the run that made a ticket wait who got it, and when."""
+    run = Run.objects.for_workspace(row.workspace_id).select_for_update().filter(pk=row.run_id).first()
+    if run is None:
+        return
+    waited = max(round((now - row.since).total_seconds() / 60), 0)
+    whom = f"of team {row.team}" if row.team else "of everybody"
+    text = f"assigned to {User.objects.get(pk=user_id)}, {WORDS[row.method]} {whom}, after {waited:,} min of waiting"
+    run.done = [*run.done, {"action": "assign", "text": text, "is_done": True}]
+    run.save(update_fields=["done"])
 
 
 def _waiting(workspace_id: UUID) -> Any:

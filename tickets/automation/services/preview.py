@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from tickets.automation.services import pool
 from tickets.automation.services.names import Names
 from tickets.automation.services.rewind import Ticket
-from tickets.lifecycle import RANK, IllegalMove, Priority, Status, move
+from tickets.lifecycle import ACTIVE, RANK, IllegalMove, Priority, Status, move
 
 Action = Mapping[str, Any]
 LONGEST = 80  # characters of a note
@@ -81,8 +81,8 @@ def _choose(action: Action, ticket: Ticket, names: Names, agent: str | None) -> 
     whom = f"team {_named(names.teams, action['team_id'], 'team')}" if action.get("team_id") else "everybody"
     if agent:
         raise _Nothing(f"left with its agent: {agent}")
-    if ticket.status == Status.CLOSED:
-        raise _Nothing("not possible: the ticket was closed")
+    if ticket.status not in ACTIVE:
+        raise _Nothing("left unassigned: it was not in work")
     how = {pool.LEAST_BUSY: "the least busy", pool.ROUND_ROBIN: "the next in turn"}[action["method"]]
     return f"assigned to {how} of {whom} (who that was then is not known)"
 

@@ -4,8 +4,8 @@ import datetime as dt
 from typing import Any
 
 from helpdesk.accounts.models import Workspace
-from tickets.automation.models import Rule, Run
-from tickets.automation.services import engine, setup
+from tickets.automation.models import Macro, Rule, Run
+from tickets.automation.services import engine, macros, setup
 from tickets.models import Activity, Ticket
 
 # What a trigger needs besides.
@@ -22,6 +22,13 @@ def make_rule(workspace: Workspace, *actions: dict[str, Any], **changes: Any) ->
     number = len(setup.rules(workspace.pk)) + 1
     given = {"name": f"Rule {number}", "triggers": ["created"], "actions": list(actions), **changes}
     return setup.save_rule(workspace=workspace, changes=given, now=NOW)
+
+
+def make_macro(workspace: Workspace, *actions: dict[str, Any], **changes: Any) -> Macro:
+    """A macro that does these actions."""
+    number = len(macros.macros(workspace.pk)) + 1
+    given = {"name": f"Macro {number}", "actions": list(actions), **changes}
+    return macros.save_macro(workspace=workspace, changes=given, now=NOW)
 
 
 def run_rules(ticket: Ticket, now: dt.datetime = NOW) -> int:

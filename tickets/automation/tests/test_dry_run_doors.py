@@ -201,6 +201,8 @@ class TestPage:
         make_ticket(workspace, now=timezone.now())
         done(rule)
         assert "Nothing would have matched" in words(client.get(page(rule)))
+        setup.save_rule(workspace=workspace, rule=rule, changes={"name": "Another name"}, now=timezone.now())
+        assert "The rule has been changed since" not in words(client.get(page(rule)))
         rule = setup.save_rule(workspace=workspace, rule=rule, changes={"conditions": {"all": []}}, now=timezone.now())
         assert "The rule has been changed since" in words(client.get(page(rule)))
         done(rule)

@@ -156,6 +156,27 @@ class TestWhoIsAsked:
         assert given_to(ticket) == agents[2].user_id
         assert [run.done[0]["text"] for run in runs_of(ticket)] == ["left with its agent"]
 
+    def test_a_ticket_that_is_finished_is_given_to_nobody(self, workspace: Workspace, agents: list[Any]) -> None:
+        make_rule(workspace, LEAST_BUSY, triggers=["status_changed"])
+        ticket = make_ticket(workspace)
+        status.change_status(ticket=ticket, to="resolved", actor=SYSTEM, now=NOW)
+        assert given_to(ticket) is None
+        assert [run.done[0]["text"] for run in runs_of(ticket)] == ["left unassigned: it is not in work"]
+
+    def test_the_log_says_who_got_a_ticket_that_had_to_wait(self, workspace: Workspace, agents: list[Any]) -> None:
+        team: Any = TeamFactory(workspace=workspace, name="Billing")
+        team.members.set([agents[2]])
+        change(agents[2], is_available=False)
+        make_rule(workspace, {"do": "assign", "method": "least_busy", "team_id": str(team.pk)})
+        ticket = make_ticket(workspace)
+        assert given_to(ticket) is None
+        change(agents[2], is_available=True)
+        pool.serve(workspace=workspace, now=NOW + dt.timedelta(minutes=95))
+        assert [one["text"] for one in runs_of(ticket)[0].done] == [
+            "waits: nobody of team Billing is free",
+            f"assigned to {agents[2].user}, the least busy of team Billing, after 95 min of waiting",
+        ]
+
 
 @pytest.mark.django_db
 class TestRoundRobin:
@@ -405,7 +426,9 @@ class TestAtOnce:
                 with transaction.atomic():
                     locked = base.lock(ticket)
                     if locked.assignee_id is None:
-                        pool.give(locked, rule=rule, method="least_busy", team_id=None, actor=SYSTEM, now=NOW)
+                        pool.give(
+                            locked, rule=rule, run_id=None, method="least_busy", team_id=None, actor=SYSTEM, now=NOW
+                        )
 
             in_threads(2, give_or_serve)
             assert waiting(workspace) == [] and ticket.assignments.count() == 1

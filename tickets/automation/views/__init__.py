@@ -1,1 +1,1 @@
-"""Pages of the automation in the console."""
+"""Pages of the automation."""

@@ -68,7 +68,7 @@ def _shown(found: DryRun, rule: Rule, request: WorkspaceRequest) -> dict[str, An
     shown: dict[str, Any] = {
         "row": found,
         "is_slow": found.status == "waiting" and timezone.now() - found.created_at > PATIENCE,
-        "is_of_today": found.asked == dry_run.as_asked(rule),
+        "is_of_today": dry_run.is_unchanged(found, rule),
     }
     if found.status == "done":
         matched = request.GET.get("matched") != "false"

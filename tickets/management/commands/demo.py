@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from tqdm import tqdm
@@ -47,13 +48,12 @@ class Command(BaseCommand):
                     slug=slug, tickets=conversations, seed=seed, now=timezone.now(), progress=bar.update
                 )
             demo_data.make_other(now=timezone.now())
+            call_command("demo_automation", workspace=slug)  # by its name: it stands above this app
             copies = total - conversations
         else:
             if asked is None:
                 raise CommandError(f"The workspace {slug} exists already. Use --tickets N to add N tickets to it.")
-            owner = f"owner@{demo_data.DOMAIN}"
-            if not Membership.objects.for_workspace(workspace).filter(user__email=owner).exists():
-                raise CommandError(f"The workspace {slug} is not a demo: nothing is added to it.")
+            refuse_others(workspace)
             total = copies = asked
         if copies:
             with self._bar("copied", copies) as bar:
@@ -64,6 +64,13 @@ class Command(BaseCommand):
 
     def _bar(self, what: str, total: int) -> "tqdm[Any]":
         return tqdm(total=total, desc=what, unit=" tickets", disable=None, mininterval=0.5)
+
+
+def refuse_others(workspace: Workspace) -> None:
+    """Raise CommandError for a workspace that is no demo."""
+    owner = f"owner@{demo_data.DOMAIN}"
+    if not Membership.objects.for_workspace(workspace).filter(user__email=owner).exists():
+        raise CommandError(f"The workspace {workspace.slug} is not a demo: nothing is added to it.")
 
 
 def refuse_in_the_open() -> None:

@@ -1,5 +1,6 @@
 """`manage.py bench_automation`: very many rules on one event, and events a second through a real worker."""
 
+import datetime as dt
 import itertools
 import signal
 import statistics
@@ -23,8 +24,8 @@ from helpdesk.accounts.models import Workspace
 from helpdesk.celery import app as celery_app
 from helpdesk.management.commands import start
 from tickets.automation.conditions import Group
-from tickets.automation.models import Rule, Run
-from tickets.automation.services import engine, facts, setup
+from tickets.automation.models import Due, Rule, Run
+from tickets.automation.services import engine, facts, setup, timed
 from tickets.automation.services.book import group_of
 from tickets.automation.tasks import apply_rules
 from tickets.events import Event
@@ -35,6 +36,8 @@ from tickets.models import Activity
 RULES = 200
 EVALUATION_MS = 5.0
 DRAINED_PER_SECOND = 300
+DUE = 100
+WAITING_RATIO = 2.0  # a hundred times as many tickets that wait
 ROUNDS = 60
 _PREFIX = settings.CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"]
 QUEUE, IN_HAND = _PREFIX + "celery", _PREFIX + "unacked"
@@ -44,7 +47,8 @@ PATIENCE = 600.0  # seconds until the worker must be through
 class Command(BaseCommand):
     help = (
         "Measure the automation in a scratch database of its own: how long very many active rules take for one "
-        "event, and how many events a second a real worker with two processes drains."
+        "event, what times cost that rules wait for, and how many events a second a real worker with two "
+        "processes drains."
     )
     requires_system_checks = []  # nothing here needs the pages
 
@@ -65,6 +69,7 @@ class Command(BaseCommand):
                     call_command("demo", tickets=options["events"], seed=1, stdout=self.stdout)
                     workspace = Workspace.objects.get(slug="demo")
                     good = self._evaluate(workspace)
+                    good &= self._wait(workspace)
                     environment = bench_run.environment_for(database_url, redis_url, folder)
                     good &= self._drain(workspace, options["events"], options["rules"], environment, redis_url)
             except embedded.EmbeddedError as problem:
@@ -103,6 +108,55 @@ class Command(BaseCommand):
         began = time.perf_counter()
         engine.apply(activity_id=activity.pk, now=timezone.now())
         return (time.perf_counter() - began) * 1000
+
+    # --- Rules that wait for a time -----------------------------------------------------------
+
+    def _wait(self, workspace: Workspace) -> bool:
+        """What one hundred times that come cost, among few tickets that wait and among very many."""
+        Rule.objects.for_workspace(workspace).delete()
+        idle = {"name": "Idle", "triggers": ["idle"], "idle_hours": 1, "actions": [{"do": "add_note", "body": "Idle."}]}
+        setup.save_rule(workspace=workspace, changes=idle, now=timezone.now())
+        began = time.perf_counter()
+        tickets = timed.reckon_all()
+        rate = tickets / (time.perf_counter() - began)
+        due = Due.objects.for_workspace(workspace).order_by("due_at", "pk")
+        soon, seconds = list(due.values_list("pk", "due_at")[: 2 * DUE]), {}
+        due.exclude(pk__in=[pk for pk, _ in soon]).delete()
+        for is_crowded in (False, True):
+            if is_crowded:
+                self._crowd(workspace, soon[-1][1])
+            among = due.count()
+            _, now = soon[-1 if is_crowded else len(soon) // 2 - 1]
+            began = time.perf_counter()
+            fired = engine.fire_due(now=now)
+            seconds[among] = (time.perf_counter() - began) * 1000 * DUE / max(fired, 1)
+        (few, quick), (many, slow) = seconds.items()
+        good = slow / quick <= WAITING_RATIO
+        self.stdout.write(f"\nRules that wait for a time\n  reckoned {tickets} tickets, {rate:.0f}/s")
+        self.stdout.write(f"  {DUE} times that come, among {few}{quick:14.0f} ms")
+        self.stdout.write(f"  {DUE} times that come, among {many}{slow:13.0f} ms")
+        self.stdout.write(f"  ratio{slow / quick:24.2f}     {_verdict(good)} (≤ {WAITING_RATIO:g})")
+        return good
+
+    @staticmethod
+    def _crowd(workspace: Workspace, after: dt.datetime) -> None:
+        """Every other ticket of the workspace waits, too, for a time that is far away."""
+        rule = Rule.objects.for_workspace(workspace).get()
+        waiting = Due.objects.for_workspace(workspace).values("ticket")
+        created = Activity.objects.for_workspace(workspace).filter(event=Event.CREATED).exclude(ticket__in=waiting)
+        Due.unscoped.bulk_create(
+            Due(
+                workspace=workspace,
+                rule=rule,
+                ticket_id=ticket_id,
+                activity_id=pk,
+                trigger="idle",
+                due_at=after + dt.timedelta(days=365),
+            )
+            for pk, ticket_id in created.values_list("pk", "ticket")
+        )
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM (ANALYZE) automation_due")
 
     # --- Very many events ---------------------------------------------------------------------
 
