@@ -267,7 +267,8 @@ SPECTACULAR_SETTINGS = {
         "ClockStateEnum": "slas.api.serializers.CLOCK_STATES",
         "ClockSpanKindEnum": "slas.api.serializers.SPAN_KINDS",
         "SLAJobKindEnum": "slas.api.serializers.JOB_KINDS",
-        "SLAJobStateEnum": "slas.api.serializers.JOB_STATES",
+        "StatusEnum": "tickets.api.serializers.STATUSES",
+        "BackgroundStateEnum": "slas.api.serializers.JOB_STATES",
         "AutomationTriggerEnum": "tickets.automation.api.rules.TRIGGER_WORDS",
     },
     "POSTPROCESSING_HOOKS": [
@@ -306,6 +307,7 @@ CELERY_BEAT_SCHEDULE = {
     "let rules look when their time has come": {"task": "tickets.automation.tasks.fire_due", "schedule": 15.0},
     "reckon the times that rules wait for": {"task": "tickets.automation.tasks.reckon_due", "schedule": 15.0},
     "send what rules want sent": {"task": "tickets.automation.tasks.send_due_effects", "schedule": 15.0},
+    "take up lost dry runs": {"task": "tickets.automation.tasks.take_up_lost_dry_runs", "schedule": 60.0},
     "give waiting tickets to free agents": {"task": "tickets.automation.tasks.serve_waiting", "schedule": 20.0},
     "take up lost jobs": {"task": "slas.tasks.take_up_lost_jobs", "schedule": 60.0},
     "fold ticket counts": {"task": "tickets.tasks.fold_counts", "schedule": 30.0},

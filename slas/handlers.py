@@ -1,7 +1,7 @@
 """What the service levels do when something happens elsewhere."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -45,6 +45,11 @@ class Levels(ServiceLevels):
         """Whether the workspace's default business hours are open; round the clock where there are none."""
         hours = rules.default_hours(workspace_id)
         return hours is None or rules.calendar_of(hours).is_open(now)
+
+    def opening(self, workspace_id: UUID) -> Callable[[dt.datetime], bool]:
+        """By the workspace's default business hours as they are today."""
+        hours = rules.default_hours(workspace_id)
+        return super().opening(workspace_id) if hours is None else rules.calendar_of(hours).is_open
 
     def business_time(self, workspace_id: UUID) -> Reckoner:
         """By the workspace's default business hours; round the clock where there are none."""

@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
 from helpdesk.accounts import tokens
 from helpdesk.accounts.tests.factories import WorkspaceFactory
 from helpdesk.wsgi import application
+from tickets.automation.services import dry_run
 from tickets.automation.tests.factories import make_macro, make_rule
 from tickets.tests.factories import (
     CannedResponseFactory,
@@ -55,6 +56,9 @@ def known(db):
     owner = make_agent(workspace, role="owner")
     _, key = tokens.make_api_key(membership=owner, name="k", scopes=["admin"], expires_at=None, now=timezone.now())
     ticket = make_ticket(workspace)
+    rule = make_rule(workspace, {"do": "escalate"})
+    tried = dry_run.ask(rule=rule, member=owner, now=timezone.now())
+    dry_run.run(dry_run_id=tried.pk, clock=timezone.now)
     return {
         "headers": {"Authorization": f"Bearer {key}"},
         "path": {
@@ -62,7 +66,8 @@ def known(db):
             "comment_id": str(make_reply(ticket, owner).pk),
             "category_id": str(CategoryFactory(workspace=workspace).pk),
             "field_id": str(FieldFactory(workspace=workspace).pk),
-            "rule_id": str(make_rule(workspace, {"do": "escalate"}).pk),
+            "rule_id": str(rule.pk),
+            "dry_run_id": str(tried.pk),
             "macro_id": str(make_macro(workspace, {"do": "escalate"}).pk),
             "user_id": str(owner.user_id),
             "response_id": str(CannedResponseFactory(workspace=workspace).pk),

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.django_db
 
 # The app beside this one is known by name only (see the import contracts).
 BusinessHours, Policy, Job = (apps.get_model("slas", name) for name in ("BusinessHours", "SLAPolicy", "Job"))
-Macro, Rule = (apps.get_model("automation", name) for name in ("Macro", "Rule"))
+DryRun, Macro, Rule = (apps.get_model("automation", name) for name in ("DryRun", "Macro", "Rule"))
 CHANGEABLE: tuple[Any, ...] = (
     Activity,
     Attachment,
@@ -47,6 +47,7 @@ CHANGEABLE: tuple[Any, ...] = (
     CannedResponse,
     Category,
     Comment,
+    DryRun,
     Field,
     Invitation,
     Job,
@@ -183,6 +184,8 @@ PAGES = [
     *rows("POST", "automation:rule-delete", "admin", "rule"),
     *rows("GET", "automation:rule-log", "admin", "rule"),
     *rows("GET", "automation:why", SIGNED_IN, "ticket"),
+    *rows("GET POST", "automation:dry-run", "admin", "rule"),
+    *rows("POST", "automation:dry-run-switch-on", "admin", "rule"),
     # Macros
     *rows("GET", "automation:macros", "agent"),
     *rows("POST", "automation:macros-run", "agent", macro="$macro", ticket=["$ticket", "$other_ticket"]),
@@ -257,6 +260,10 @@ API = [
     *rows("PUT PATCH DELETE", "automation:api-rule", "admin", "rule"),
     *rows("PUT", "automation:api-order", "admin", rule_ids=["$rule"]),
     *rows("GET", "automation:api-rule-log", SIGNED_IN, "rule"),
+    *rows("GET", "automation:api-dry-runs", SIGNED_IN, "rule"),
+    *rows("POST", "automation:api-dry-runs", "admin", "rule"),
+    *rows("GET", "automation:api-dry-run", SIGNED_IN, "dry_run"),
+    *rows("GET", "automation:api-dry-run-rows", SIGNED_IN, "dry_run"),
     *rows("GET", "automation:api-ticket-log", SIGNED_IN, "ticket"),
     *rows("GET", "automation:api-macros", SIGNED_IN),
     *rows("POST", "automation:api-macros", "admin", name="x", actions=[{"do": "escalate"}]),
@@ -326,6 +333,13 @@ class World:
             ).pk,
             "slug": self.workspace.slug,
         }
+        self.things["dry_run"] = DryRun.unscoped.create(
+            workspace=self.workspace,
+            rule_id=self.things["rule"],
+            asked={"name": "r", "triggers": ["created"], "conditions": {"all": []}, "actions": [{"do": "escalate"}]},
+            since=NOW,
+            until=timezone.now(),
+        ).pk
         self.belongs_to("agent")
 
     def belongs_to(self, role: str) -> None:

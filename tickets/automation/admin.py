@@ -4,7 +4,7 @@ from django.contrib import admin
 
 from helpdesk.accounts.admin_site import ReadOnlyAdmin
 from tickets.admin_site import OfTicket
-from tickets.automation.models import Due, Effect, Macro, Rule, RuleBook, Run, Waiting
+from tickets.automation.models import DryRun, DryRunRow, Due, Effect, Macro, Rule, RuleBook, Run, Waiting
 
 
 @admin.register(Rule)
@@ -70,3 +70,32 @@ class MacroAdmin(ReadOnlyAdmin):
     list_filter = ("is_active", ("archived_at", admin.EmptyFieldListFilter))
     search_fields = ("name", "description")
     ordering = ("position",)
+
+
+@admin.register(DryRun)
+class DryRunAdmin(ReadOnlyAdmin):
+    """What rules would have done, as asked."""
+
+    list_display = (
+        "rule",
+        "status",
+        "matched_tickets",
+        "tickets",
+        "matched_events",
+        "events",
+        "created_at",
+        "finished_at",
+    )
+    list_filter = ("status",)
+    list_select_related = ("rule",)
+    search_fields = ("rule__name",)
+    ordering = ("-created_at",)
+
+
+@admin.register(DryRunRow)
+class DryRunRowAdmin(OfTicket):
+    """What a rule would have done to each ticket, and why."""
+
+    list_display = ("dry_run", "ticket", "trigger", "is_matched", "happened_at")
+    list_filter = ("is_matched", "trigger")
+    list_select_related = ("dry_run", "ticket")

@@ -22,6 +22,10 @@ class ServiceLevels:
         """Whether it is business hours in the workspace."""
         return True
 
+    def opening(self, workspace_id: UUID) -> Callable[[dt.datetime], bool]:
+        """What tells whether it is business hours at a moment: for very many moments, `is_open` asks each time."""
+        return lambda moment: True
+
     def business_time(self, workspace_id: UUID) -> Reckoner:
         """What tells when so much business time has passed since a moment; None where it never does."""
         return lambda start, duration: start + duration

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.db import OperationalError
 from django.utils import timezone
 
-from tickets.automation.services import effects, engine, pool, timed
+from tickets.automation.services import dry_run, effects, engine, pool, timed
 
 
 @shared_task(autoretry_for=(OperationalError,), retry_backoff=1, max_retries=8)
@@ -48,3 +48,18 @@ def send_effect(effect_id: str) -> bool:
 def send_due_effects() -> int:
     """Queue what is due to be sent: again, or because the broker lost it."""
     return effects.queue_due(now=timezone.now())
+
+
+@shared_task(time_limit=3600)
+def run_dry_run(dry_run_id: str) -> bool:
+    """Try a rule on the past, unless somebody does that already."""
+    return dry_run.run(dry_run_id=UUID(dry_run_id), clock=timezone.now)
+
+
+@shared_task
+def take_up_lost_dry_runs() -> int:
+    """Queue the dry runs that the broker lost or whose worker was killed."""
+    found = dry_run.lost(now=timezone.now())
+    for pk in found:
+        run_dry_run.delay(str(pk))
+    return len(found)

@@ -3,9 +3,9 @@
 from django.urls import path
 
 from helpdesk.api import people
+from tickets.automation.api import dry_runs, rules
 from tickets.automation.api import macros as api_macros
-from tickets.automation.api import rules
-from tickets.automation.views import macros
+from tickets.automation.views import dry_run, macros
 from tickets.automation.views import rules as pages
 
 app_name = "automation"
@@ -24,11 +24,16 @@ urlpatterns = [
     path("tickets/macros/run", macros.run_on_many, name="macros-run"),
     path("tickets/<uuid:pk>/macros", macros.choose_for_ticket, name="ticket-macros"),
     path("tickets/<uuid:pk>/macros/<uuid:macro_id>/run", macros.run, name="macro-run"),
+    path("settings/automation/<uuid:rule_id>/dry-run", dry_run.page, name="dry-run"),
+    path("settings/automation/<uuid:rule_id>/dry-run/switch-on", dry_run.switch_on, name="dry-run-switch-on"),
     # API
     path("api/tickets/automation-rules", rules.Rules.as_view(), name="api-rules"),
     path("api/tickets/automation-rules/order", rules.OrderOfRules.as_view(), name="api-order"),
     path("api/tickets/automation-rules/<uuid:rule_id>", rules.OneRule.as_view(), name="api-rule"),
     path("api/tickets/automation-rules/<uuid:rule_id>/log", rules.RuleLog.as_view(), name="api-rule-log"),
+    path("api/tickets/automation-rules/<uuid:rule_id>/dry-runs", dry_runs.DryRuns.as_view(), name="api-dry-runs"),
+    path("api/tickets/dry-runs/<uuid:dry_run_id>", dry_runs.OneDryRun.as_view(), name="api-dry-run"),
+    path("api/tickets/dry-runs/<uuid:dry_run_id>/rows", dry_runs.DryRunRows.as_view(), name="api-dry-run-rows"),
     path("api/tickets/<uuid:ticket_id>/automation-log", rules.TicketLog.as_view(), name="api-ticket-log"),
     path("api/tickets/macros", api_macros.Macros.as_view(), name="api-macros"),
     path("api/tickets/macros/<uuid:macro_id>", api_macros.OneMacro.as_view(), name="api-macro"),

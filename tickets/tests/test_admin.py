@@ -153,6 +153,18 @@ def give_automation(workspace: Workspace, word: str, ticket: Ticket, team: Any) 
         workspace=workspace, ticket=ticket, kind="mail", target=word, content={}, next_at=NOW, created_at=NOW
     )
     model["Waiting"].create(workspace=workspace, ticket=ticket, rule=rule, team=team, method="least_busy", since=NOW)
+    asked = apps.get_model("automation", "DryRun").unscoped.create(
+        workspace=workspace, rule=rule, asked={}, since=NOW - dt.timedelta(days=30), until=NOW
+    )
+    apps.get_model("automation", "DryRunRow").unscoped.create(
+        workspace=workspace,
+        dry_run=asked,
+        ticket=ticket,
+        activity=activity,
+        trigger="created",
+        happened_at=NOW,
+        is_matched=True,
+    )
 
 
 @pytest.fixture

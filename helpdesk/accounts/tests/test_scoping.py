@@ -29,6 +29,7 @@ MAY_READ_ACROSS = {
     "tickets/access.py": "a customer's link is found by its secret",
     "tickets/api/serializers.py": "subqueries of tickets that are scoped already",
     "tickets/api/views/conversation.py": "a signed download names one file",
+    "tickets/automation/services/dry_run.py": "a worker takes the dry run that a task names, and looks for lost ones",
     "tickets/automation/services/effects.py": "a worker sends what any workspace has queued",
     "tickets/automation/services/engine.py": "a worker is told an activity of any workspace, and what is due in all",
     "tickets/automation/services/pool.py": "in which workspaces a ticket waits for an agent",
