@@ -8,9 +8,9 @@ from uuid import UUID
 from django.utils import timezone
 
 from helpdesk.accounts.models import Workspace
-from slas.services import rules, setup, tracking
+from slas.services import giving, rules, setup, tracking, working
 from tickets.automation.levels import ServiceLevels
-from tickets.events import Event
+from tickets.events import Actor, Event
 
 # What starts, pauses, satisfies or re-derives a clock.
 EVENTS = (
@@ -50,6 +50,18 @@ class Levels(ServiceLevels):
         """When so much time of the default business hours has passed; None where they never open long enough."""
         hours = rules.default_hours(workspace_id)
         return start + duration if hours is None else rules.calendar_of(hours).add_business_time(start, duration)
+
+    def off_duty(self, workspace_id: UUID, now: dt.datetime) -> frozenset[UUID]:
+        """The users whose own working hours are closed now."""
+        return working.off_duty(workspace_id, now)
+
+    def policies(self, workspace_id: UUID) -> Sequence[tuple[UUID, str]]:
+        """The live policies, with their names."""
+        return giving.names(workspace_id)
+
+    def give_policy(self, *, ticket: Any, policy_id: UUID, actor: Actor, now: dt.datetime) -> str:
+        """Give a ticket this policy; its clocks follow in the same transaction. Raises NotFound, Conflict."""
+        return giving.give_policy(ticket=ticket, policy_id=policy_id, actor=actor, now=now)
 
 
 def choose_policies_anew(workspace_id: UUID, now: dt.datetime) -> None:

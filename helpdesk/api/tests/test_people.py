@@ -54,7 +54,12 @@ class TestLists:
         TeamFactory(workspace=member.workspace, name="Empty")
         TeamFactory()
         body = api.get("/api/teams").json()
-        assert body["teams"][0] == {"id": str(team.pk), "name": "Billing", "member_ids": [str(member.user_id)]}
+        assert body["teams"][0] == {
+            "id": str(team.pk),
+            "name": "Billing",
+            "member_ids": [str(member.user_id)],
+            "lead_id": None,
+        }
         assert [entry["member_ids"] for entry in body["teams"][1:]] == [[]]
 
     def test_contacts_carry_their_organization_and_attributes(self, api, member):
