@@ -221,5 +221,7 @@ class TeamForm(forms.Form):
             .select_related("user")
             .order_by("user__name", "user__email")
         )
+        people = list(members.queryset)  # asked for once, for both
+        members.choices = [(one.pk, str(one)) for one in people]
         lead: Any = self.fields["lead"]
-        lead.choices = [("", "Nobody"), *((str(one.pk), one.user.name or one.user.email) for one in members.queryset)]
+        lead.choices = [("", "Nobody"), *((str(one.pk), str(one.user)) for one in people)]

@@ -296,7 +296,7 @@ class TicketSLA(TicketView):
         giving.give_policy(
             ticket=ticket,
             policy_id=self.read(shapes.GivenPolicy)["policy_id"],
-            actor=self.actor(),
+            actor=self.actor,
             now=self.now,
             expected_version=self.expected_version(ticket),
         )
