@@ -24,6 +24,7 @@ from tickets.tests.api import UNKNOWN, Api
 from tickets.tests.factories import CategoryFactory, make_agent, make_ticket
 
 pytestmark = pytest.mark.django_db
+HALF_PAST = at(0, "09:30")
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def ticket(workspace: Workspace, gold: SLAPolicy) -> Ticket:
     return make_ticket(workspace, now=at(0, "09:00"))
 
 
-def give(ticket: Ticket, policy: SLAPolicy | None, now: dt.datetime = at(0, "09:30"), **more: Any) -> str:
+def give(ticket: Ticket, policy: SLAPolicy | None, now: dt.datetime = HALF_PAST, **more: Any) -> str:
     return giving.give_policy(ticket=ticket, policy_id=policy.pk if policy else None, actor=SYSTEM, now=now, **more)
 
 
