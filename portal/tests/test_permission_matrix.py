@@ -38,7 +38,9 @@ from tickets.tests.factories import (
 pytestmark = pytest.mark.django_db
 
 # The app beside this one is known by name only (see the import contracts).
-BusinessHours, Policy, Job = (apps.get_model("slas", name) for name in ("BusinessHours", "SLAPolicy", "Job"))
+BusinessHours, WorkingHours, Policy, Job = (
+    apps.get_model("slas", name) for name in ("BusinessHours", "WorkingHours", "SLAPolicy", "Job")
+)
 Rule = apps.get_model("automation", "Rule")
 CHANGEABLE: tuple[Any, ...] = (
     Activity,
@@ -56,6 +58,7 @@ CHANGEABLE: tuple[Any, ...] = (
     Team,
     Ticket,
     View,
+    WorkingHours,
 )
 ROLES = ["light", "agent", "admin", "owner"]
 ANYBODY = "anybody"  # signed in or not

@@ -33,7 +33,8 @@ def workspace():
     return made
 
 
-@pytest.mark.parametrize(("size", "dark"), [((1440, 900), False), ((390, 844), True), ((1440, 900), True)])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)], ids=["wide", "phone"])
 def test_people_come_and_go_and_policies_are_given(live_server, open_browser, workspace, size, dark):
     page = open_browser(*size, dark=dark)
     look = f"{size[0]}-{'dark' if dark else 'light'}"
