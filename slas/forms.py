@@ -420,6 +420,14 @@ class HoursForm(DomainForm):
         required=False,
         help_text="For policies that name no business hours of their own.",
     )
+    user_ids = forms.TypedMultipleChoiceField(
+        label="Agents who work these hours",
+        coerce=UUID,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Outside of these hours no rule gives them tickets. Agents who work no particular hours get them "
+        "whenever they are available.",
+    )
 
     def __init__(
         self,
@@ -428,6 +436,7 @@ class HoursForm(DomainForm):
         hours: Calendar,
         today: dt.date,
         is_already_default: bool = False,
+        agents: Sequence[tuple[str, str]] = (),
         **kwargs: Any,
     ) -> None:
         initial = {"timezone": hours.timezone, "country": hours.country, "region": hours.region}
@@ -447,6 +456,10 @@ class HoursForm(DomainForm):
         region.widget.choices = [("", "The whole country"), *self.regions]
         if is_already_default:
             del self.fields["is_default"]
+        user_ids: Any = self.fields["user_ids"]
+        user_ids.choices = agents
+        if not agents:
+            del self.fields["user_ids"]
 
     def _week(self, hours: Calendar) -> list[DayRow]:
         rows = []

@@ -8,9 +8,9 @@ from uuid import UUID
 from django.utils import timezone
 
 from helpdesk.accounts.models import Workspace
-from slas.services import rules, setup, tracking
+from slas.services import giving, rules, setup, tracking, working
 from tickets.automation.levels import Reckoner, ServiceLevels
-from tickets.events import Event
+from tickets.events import Actor, Event
 
 # What starts, pauses, satisfies or re-derives a clock.
 EVENTS = (
@@ -55,6 +55,18 @@ class Levels(ServiceLevels):
         """By the workspace's default business hours; round the clock where there are none."""
         hours = rules.default_hours(workspace_id)
         return super().business_time(workspace_id) if hours is None else rules.calendar_of(hours).add_business_time
+
+    def off_duty(self, workspace_id: UUID, now: dt.datetime) -> frozenset[UUID]:
+        """The users whose own working hours are closed now."""
+        return working.off_duty(workspace_id, now)
+
+    def policies(self, workspace_id: UUID) -> Sequence[tuple[UUID, str]]:
+        """The live policies, with their names."""
+        return giving.names(workspace_id)
+
+    def give_policy(self, *, ticket: Any, policy_id: UUID, actor: Actor, now: dt.datetime) -> str:
+        """Give a ticket this policy; its clocks follow in the same transaction. Raises NotFound, Conflict."""
+        return giving.give_policy(ticket=ticket, policy_id=policy_id, actor=actor, now=now)
 
 
 def choose_policies_anew(workspace_id: UUID, now: dt.datetime) -> None:

@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils.timezone import now as utc_now
 
-from helpdesk.accounts.models import User, WorkspaceManager, WorkspaceModel
+from helpdesk.accounts.models import Membership, User, WorkspaceManager, WorkspaceModel
 from tickets.deadlines import Goal, Run
 from tickets.models import Ticket
 
@@ -70,6 +70,22 @@ class BusinessHours(WorkspaceModel):
 
     def __str__(self) -> str:
         return self.name
+
+
+class WorkingHours(WorkspaceModel):
+    """The business hours that an agent works; outside of them no ticket is given to them by a rule."""
+
+    membership = models.OneToOneField(Membership, on_delete=models.CASCADE, related_name="working_hours")
+    business_hours = models.ForeignKey(BusinessHours, on_delete=models.PROTECT, related_name="workers")
+    created_at = models.DateTimeField(default=utc_now, editable=False)
+
+    class Meta:
+        db_table = "working_hours"
+        verbose_name = "working hours"
+        verbose_name_plural = "working hours"
+
+    def __str__(self) -> str:
+        return f"{self.membership_id} works {self.business_hours_id}"
 
 
 class SLAPolicy(WorkspaceModel):

@@ -23,6 +23,7 @@ urlpatterns = [
     path("settings/business-hours/<uuid:pk>/what-if", settings.hours_what_if, name="hours-what-if"),
     path("settings/sla-jobs/<uuid:pk>", settings.job, name="job"),
     path("tickets/<uuid:pk>/sla", ticket.why, name="why"),
+    path("tickets/<uuid:pk>/sla/policy", ticket.give_policy, name="give-policy"),
     # API
     path("api/tickets/sla-policies", api.Policies.as_view(), name="api-policies"),
     path("api/tickets/sla-policies/<uuid:policy_id>", api.OnePolicy.as_view(), name="api-policy"),
@@ -30,6 +31,7 @@ urlpatterns = [
     path("api/tickets/business-hours", api.ManyHours.as_view(), name="api-hours-list"),
     path("api/tickets/business-hours/<uuid:hours_id>", api.OneHours.as_view(), name="api-hours"),
     path("api/tickets/business-hours/<uuid:hours_id>/what-if", api.HoursWhatIf.as_view(), name="api-hours-what-if"),
+    path("api/tickets/business-hours/<uuid:hours_id>/agents", api.HoursAgents.as_view(), name="api-hours-agents"),
     path("api/tickets/sla-jobs", api.Jobs.as_view(), name="api-jobs"),
     path("api/tickets/sla-jobs/<uuid:job_id>", api.OneJob.as_view(), name="api-job"),
     path("api/tickets/<uuid:ticket_id>/sla", api.TicketSLA.as_view(), name="api-ticket-sla"),

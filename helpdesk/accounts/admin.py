@@ -219,12 +219,13 @@ class MembershipAdmin(WorkspaceAdmin):
 
 @admin.register(Team)
 class TeamAdmin(WorkspaceAdmin):
-    """Teams and who is in them."""
+    """Teams and who is in them; who leads one is said on the teams page, where it is checked."""
 
-    list_display = ("name", "created_at")
+    list_display = ("name", "lead", "created_at")
+    list_select_related = ("lead__user",)
     search_fields = ("name",)
     ordering = ("name",)
-    readonly_fields = ("created_at",)
+    readonly_fields = ("lead", "created_at")
     autocomplete_fields = ("members",)
 
 

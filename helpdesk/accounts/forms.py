@@ -2,12 +2,14 @@
 
 import zoneinfo
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, PasswordResetForm
 
 from helpdesk.accounts.models import Membership, Workspace
 from helpdesk.accounts.roles import SCOPES, Permission, Role
+from helpdesk.accounts.services import MAX_CAPACITY
 from helpdesk.errors import DomainError
 
 ROLES: list[tuple[str, str]] = [
@@ -118,6 +120,30 @@ class InviteForm(forms.Form):
         role.choices = roles_for(by)
 
 
+class AvailabilityForm(forms.Form):
+    """Whether rules give tickets to a member, and how many open ones at most."""
+
+    is_available = forms.TypedChoiceField(
+        label="Availability",
+        choices=[("1", "Available"), ("0", "Away")],
+        coerce=lambda value: value == "1",
+        error_messages={"required": "Say whether they are available.", "invalid_choice": "This is neither."},
+    )
+    capacity = forms.IntegerField(
+        label="Open tickets at most",
+        required=False,
+        widget=forms.NumberInput(
+            attrs={"min": 1, "max": MAX_CAPACITY, "inputmode": "numeric", "placeholder": "No limit"}
+        ),
+    )
+
+    @classmethod
+    def of(cls, member: Membership, data: Any = None) -> "AvailabilityForm":
+        """The form as the member stands, on a page that shows one for each."""
+        initial = {"is_available": "1" if member.is_available else "0", "capacity": member.capacity}
+        return cls(data, initial=initial, auto_id=f"%s-{member.pk}")
+
+
 class JoinForm(forms.Form):
     """For a new person who accepts an invitation."""
 
@@ -175,10 +201,16 @@ class WorkspaceForm(forms.Form):
 
 
 class TeamForm(forms.Form):
-    """A team: its name and who is in it."""
+    """A team: its name, who is in it, and who leads it."""
 
     name = forms.CharField(max_length=80)
     members: Any = forms.ModelMultipleChoiceField(queryset=None, required=False, widget=forms.CheckboxSelectMultiple)
+    lead: Any = forms.TypedChoiceField(
+        coerce=UUID,
+        empty_value=None,
+        required=False,
+        help_text="One of the members. Hears of the team’s tickets that are escalated.",
+    )
 
     def __init__(self, *args: Any, workspace: Workspace, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -189,3 +221,7 @@ class TeamForm(forms.Form):
             .select_related("user")
             .order_by("user__name", "user__email")
         )
+        people = list(members.queryset)  # asked for once, for both
+        members.choices = [(one.pk, str(one)) for one in people]
+        lead: Any = self.fields["lead"]
+        lead.choices = [("", "Nobody"), *((str(one.pk), str(one.user)) for one in people)]

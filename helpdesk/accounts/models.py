@@ -199,6 +199,14 @@ class Team(WorkspaceModel):
 
     name = models.CharField(max_length=80)
     members = models.ManyToManyField(Membership, related_name="teams", blank=True)
+    lead = models.ForeignKey(
+        Membership,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="One of the members: hears of what is escalated.",
+    )
     created_at = models.DateTimeField(default=utc_now, editable=False)
 
     class Meta:

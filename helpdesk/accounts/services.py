@@ -461,10 +461,13 @@ def save_team(
     by: Membership,
     now: dt.datetime,
     team: Team | None = None,
+    lead_id: UUID | EllipsisType | None = ...,
 ) -> Team:
-    """Make a team, or (with `team`) rename it and say who is in it.
+    """Make a team, or (with `team`) rename it and say who is in it, and which of them leads it.
 
-    Raises NotAllowed, InvalidInput naming name or members, NotFound for a foreign team.
+    `lead_id` is a member's id, None for a team without a lead. Left out, the lead stays while they
+    are in the team. Raises NotAllowed, InvalidInput naming name, members or lead, NotFound for a
+    foreign team.
     """
     _must_manage(by, workspace.pk)
     _lock(workspace.pk)
@@ -478,11 +481,15 @@ def save_team(
     members = list(Membership.objects.for_workspace(workspace).filter(pk__in=ids))
     if len(members) != len(ids):
         raise InvalidInput.of("members", "Some of these are not members of the workspace.")
+    if lead_id is ...:
+        lead_id = team.lead_id if team is not None and team.lead_id in ids else None
+    elif lead_id is not None and lead_id not in ids:
+        raise InvalidInput.of("lead", "The lead must be a member of the team.")
     if team is None:
-        team = Team.unscoped.create(workspace=workspace, name=wanted, created_at=now)
+        team = Team.unscoped.create(workspace=workspace, name=wanted, lead_id=lead_id, created_at=now)
     else:
-        team.name = wanted
-        team.save(update_fields=["name"])
+        team.name, team.lead_id = wanted, lead_id
+        team.save(update_fields=["name", "lead"])
     team.members.set(members)
     return team
 

@@ -17,6 +17,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse, reverse_lazy
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.module_loading import import_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -311,17 +312,47 @@ def workspace_switch(request: WorkspaceRequest) -> HttpResponse:
     return redirect("front-door")
 
 
+@require_POST
+@member_required(Permission.WORK)
+def availability(request: WorkspaceRequest) -> HttpResponse:
+    """Come or go: rules give no tickets to somebody who is away. Leads back to where the button stood."""
+    is_available = {"1": True, "0": False}.get(request.POST.get("is_available", ""))
+    if is_available is None:
+        messages.error(request, "Say whether you are available or away.")
+    else:
+        me = request.membership
+        services.set_availability(membership=me, is_available=is_available, by=me, now=timezone.now())
+        said = (
+            "You are available: rules give you tickets." if is_available else "You are away: no rule gives you tickets."
+        )
+        messages.success(request, said)
+    # Not the address that the page was made with: while one reads, htmx goes on to another.
+    back = request.headers.get("Referer", "") if "back" in request.POST else ""
+    if back and url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
+        return redirect(back)
+    return redirect("front-door")
+
+
 # --- Members ----------------------------------------------------------------------------------
 
 
-def _members_page(request: WorkspaceRequest, *, invite_form: Any = None) -> HttpResponse:
+def _members_page(
+    request: WorkspaceRequest, *, invite_form: Any = None, changed: forms.AvailabilityForm | None = None, of: Any = None
+) -> HttpResponse:
+    """The page; `changed` is the refused form of the member whose id is `of`."""
     now = timezone.now()
     workspace = request.workspace
+    members = (
+        Membership.objects.for_workspace(workspace)
+        .select_related("user")
+        .order_by("-is_active", "user__name", "user__email")
+    )
     context = {
         "section": "settings",
-        "members": Membership.objects.for_workspace(workspace)
-        .select_related("user")
-        .order_by("-is_active", "user__name", "user__email"),
+        "members": [
+            (one, changed if changed is not None and one.pk == of else forms.AvailabilityForm.of(one))
+            for one in members
+        ],
         "invitations": Invitation.objects.for_workspace(workspace)
         .filter(accepted_at=None, revoked_at=None, expires_at__gt=now)
         .select_related("invited_by")
@@ -331,7 +362,8 @@ def _members_page(request: WorkspaceRequest, *, invite_form: Any = None) -> Http
         "roles": forms.roles_for(request.membership),
         "new_invitation_url": request.session.pop(NEW_INVITATION, None),
     }
-    status = 422 if invite_form is not None and invite_form.errors else 200
+    refused = any(form is not None and form.errors for form in (invite_form, changed))
+    status = 422 if refused else 200
     return _no_store(render(request, "accounts/members.html", context, status=status))
 
 
@@ -395,6 +427,25 @@ def member_role(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
     except DomainError as error:
         _says_no(request, error)
     return redirect("accounts:members")
+
+
+@require_POST
+@member_required(Permission.MANAGE)
+def member_availability(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
+    """Say whether rules give tickets to a member, and how many open ones at most."""
+    member = _member(request, pk)
+    form = forms.AvailabilityForm.of(member, request.POST)
+    if form.is_valid():
+        try:
+            services.set_availability(membership=member, by=request.membership, now=timezone.now(), **form.cleaned_data)
+        except NotAllowed as error:
+            _says_no(request, error)
+        except DomainError as error:
+            forms.show_errors(form, error)
+        else:
+            messages.success(request, f"What rules give to {member.user} is saved.")
+            return redirect("accounts:members")
+    return _members_page(request, changed=form, of=pk)
 
 
 @require_POST
@@ -466,6 +517,7 @@ def _save_team(request: WorkspaceRequest, team: Team | None) -> HttpResponse:
                 workspace=request.workspace,
                 name=form.cleaned_data["name"],
                 member_ids=[member.pk for member in form.cleaned_data["members"]],
+                lead_id=form.cleaned_data["lead"],
                 by=request.membership,
                 now=timezone.now(),
                 team=team,
@@ -488,11 +540,11 @@ def teams(request: WorkspaceRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @member_required(Permission.MANAGE)
 def team(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
-    """One team: its name and who is in it."""
+    """One team: its name, who is in it, and who leads it."""
     found = get_object_or_404(Team.objects.for_workspace(request.workspace), pk=pk)
     if request.method == "POST":
         return _save_team(request, found)
-    initial = {"name": found.name, "members": found.members.values_list("pk", flat=True)}
+    initial = {"name": found.name, "members": found.members.values_list("pk", flat=True), "lead": found.lead_id}
     return _teams_page(request, form=forms.TeamForm(workspace=request.workspace, initial=initial), edited=found)
 
 

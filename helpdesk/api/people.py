@@ -91,6 +91,7 @@ class TeamOutput(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     name = serializers.CharField()
     member_ids = serializers.ListField(child=serializers.UUIDField())
+    lead_id = serializers.UUIDField(allow_null=True, help_text="One of the members, or nobody.")
 
 
 class ContactOutput(serializers.Serializer[Any]):
@@ -145,7 +146,12 @@ def contact_json(contact: Contact) -> dict[str, Any]:
 
 def team_json(team: Team) -> dict[str, Any]:
     """One team, with the ids of its people."""
-    return {"id": team.pk, "name": team.name, "member_ids": [member.user_id for member in team.members.all()]}
+    return {
+        "id": team.pk,
+        "name": team.name,
+        "member_ids": [member.user_id for member in team.members.all()],
+        "lead_id": team.lead.user_id if team.lead else None,
+    }
 
 
 def _pair(signed: tokens.SignedIn) -> Response:
@@ -329,9 +335,14 @@ class Teams(ApiView):
         responses={200: envelope_of("teams", TeamOutput)},
     )
     def get(self, request: Request) -> Response:
-        """The teams of the workspace, by name, with the ids of their members."""
+        """The teams of the workspace, by name, with the ids of their members and of their lead."""
         members = Prefetch("members", queryset=Membership.unscoped.only("user_id").order_by("user_id"))
-        rows = Team.objects.for_workspace(self.workspace).prefetch_related(members).order_by("name", "id")
+        rows = (
+            Team.objects.for_workspace(self.workspace)
+            .select_related("lead")
+            .prefetch_related(members)
+            .order_by("name", "id")
+        )
         return self.page(rows, plural="teams", to_json=lambda found: map(team_json, found))
 
 

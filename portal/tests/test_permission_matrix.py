@@ -38,8 +38,10 @@ from tickets.tests.factories import (
 pytestmark = pytest.mark.django_db
 
 # The app beside this one is known by name only (see the import contracts).
-BusinessHours, Policy, Job = (apps.get_model("slas", name) for name in ("BusinessHours", "SLAPolicy", "Job"))
 DryRun, Macro, Rule = (apps.get_model("automation", name) for name in ("DryRun", "Macro", "Rule"))
+BusinessHours, WorkingHours, Policy, Job = (
+    apps.get_model("slas", name) for name in ("BusinessHours", "WorkingHours", "SLAPolicy", "Job")
+)
 CHANGEABLE: tuple[Any, ...] = (
     Activity,
     Attachment,
@@ -58,6 +60,7 @@ CHANGEABLE: tuple[Any, ...] = (
     Team,
     Ticket,
     View,
+    WorkingHours,
 )
 ROLES = ["light", "agent", "admin", "owner"]
 ANYBODY = "anybody"  # signed in or not
@@ -108,9 +111,11 @@ PAGES = [
     *rows("POST", "accounts:api-key-create", SIGNED_IN),
     *rows("POST", "accounts:api-key-revoke", SIGNED_IN, "own_key"),
     *rows("POST", "accounts:workspace-switch", SIGNED_IN),
+    *rows("POST", "accounts:availability", "agent", is_available="0"),
     *rows("GET", "accounts:members", "admin"),
     *rows("POST", "accounts:member-invite", "admin"),
     *rows("POST", "accounts:member-role", "admin", "member", role="light"),
+    *rows("POST", "accounts:member-availability", "admin", "member", is_available="0", capacity="5"),
     *rows("POST", "accounts:member-deactivate", "admin", "member"),
     *rows("POST", "accounts:member-reactivate", "admin", "member"),
     *rows("POST", "accounts:invitation-revoke", "admin", "invitation"),
@@ -191,6 +196,7 @@ PAGES = [
     *rows("POST", "automation:macros-run", "agent", macro="$macro", ticket=["$ticket", "$other_ticket"]),
     *rows("GET", "automation:ticket-macros", "agent", "ticket"),
     *rows("POST", "automation:macro-run", "agent", "ticket", "$macro"),
+    *rows("POST", "slas:give-policy", "agent", "ticket", policy_id="$sla_policy"),
     # Portal
     *rows("GET POST", "portal:submit", ANYBODY, "slug"),
 ]
@@ -254,6 +260,9 @@ API = [
     *rows("GET", "slas:api-jobs", "admin"),
     *rows("GET", "slas:api-job", "admin", "sla_job"),
     *rows("GET", "slas:api-ticket-sla", SIGNED_IN, "ticket"),
+    *rows("PUT", "slas:api-ticket-sla", "agent", "ticket", policy_id="$sla_policy"),
+    *rows("GET", "slas:api-hours-agents", SIGNED_IN, "hours"),
+    *rows("PUT", "slas:api-hours-agents", "admin", "hours", user_ids=["$agent_user"]),
     *rows("GET", "automation:api-rules", SIGNED_IN),
     *rows("POST", "automation:api-rules", "admin", name="x", triggers=["created"], actions=[{"do": "escalate"}]),
     *rows("GET", "automation:api-rule", SIGNED_IN, "rule"),

@@ -17,7 +17,7 @@ from helpdesk.errors import InvalidInput
 from slas import calendar
 from slas.clocks import Kind
 from slas.models import GOALS, LONGEST_HOURS, BusinessHours, Job, SLAPolicy
-from slas.services import rules, setup
+from slas.services import rules, setup, working
 from slas.services.explaining import Explained
 from tickets import deadlines
 from tickets.api.serializers import Id, iso, of, plain
@@ -149,6 +149,18 @@ class Conditions(StrictSerializer):
         required=False,
         help_text="Of the requester or their organisation, each with the values that will do.",
     )
+
+
+class GivenPolicy(StrictSerializer):
+    """The policy that a ticket is given."""
+
+    policy_id = Id(allow_null=True, help_text="null: the first policy whose conditions the ticket meets.")
+
+
+class Agents(StrictSerializer):
+    """Who works some business hours."""
+
+    user_ids = serializers.ListField(child=Id(), max_length=working.MOST)
 
 
 class PolicyIn(StrictSerializer):
@@ -353,6 +365,7 @@ class SLAOut(serializers.Serializer):
     """The service levels of a ticket, explained."""
 
     policy = NamedPolicy(allow_null=True, help_text="Null where nothing is promised.")
+    is_given = serializers.BooleanField(help_text="By somebody or by a rule, not by the policy's conditions.")
     state = serializers.ChoiceField(
         choices=TICKET_STATES, allow_null=True, help_text="The worst of the latest clock of each goal."
     )
@@ -470,8 +483,10 @@ def job(row: Job) -> dict[str, Any]:
 def ticket_sla(ticket: Ticket, explained: list[Explained], now: dt.datetime) -> dict[str, Any]:
     """The service levels of a ticket as they stand at `now`."""
     state = deadlines.state(deadlines.read(ticket.sla), now)
+    policy = ticket.sla["policy"] if ticket.sla else None
     return {
-        "policy": ticket.sla["policy"] if ticket.sla else None,
+        "policy": policy,
+        "is_given": policy is not None and policy["id"] == str(ticket.sla_policy_id),
         "state": state.value if state else None,
         "clocks": [_clock(one) for one in explained],
     }

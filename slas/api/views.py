@@ -17,10 +17,11 @@ from helpdesk.api.schema import PAGE_PARAMETERS, envelope_of
 from helpdesk.errors import DomainError, InvalidInput
 from slas.api import serializers as shapes
 from slas.models import BusinessHours, Job, SLAPolicy
-from slas.services import explaining, jobs, setup, what_if
+from slas.services import explaining, giving, jobs, setup, what_if, working
 from slas.services.what_if import Draft
 from tickets.api.schema import described
-from tickets.api.views.base import ADMINS, EVERYONE, TicketView
+from tickets.api.views.base import ADMINS, AGENTS, EVERYONE, TicketView
+from tickets.models import Ticket
 
 POLICIES, HOURS = "SLA policies", "Business hours"
 CHANGERS = {"PUT": Permission.MANAGE, "PATCH": Permission.MANAGE, "DELETE": Permission.MANAGE}
@@ -218,7 +219,7 @@ class OneHours(TicketView):
         answer=None,
         status=204,
         needs=ADMINS,
-        description="Refused for the default, and while a policy counts by them.",
+        description="Refused for the default, and while a policy counts by them or an agent works them.",
         tag=HOURS,
     )
     def delete(self, request: Request, hours_id: UUID) -> HttpResponseBase:
@@ -226,13 +227,47 @@ class OneHours(TicketView):
         return Response(status=204)
 
 
+class HoursAgents(TicketView):
+    """Who works these hours."""
+
+    permissions = {"PUT": Permission.MANAGE}
+
+    @described(
+        "business_hours_agents",
+        "List the agents who work these hours",
+        answer=shapes.Agents,
+        needs=EVERYONE,
+        description="Outside of them rules give these agents no tickets.",
+        tag=HOURS,
+    )
+    def get(self, request: Request, hours_id: UUID) -> HttpResponseBase:
+        return self._agents(setup.find_hours(self.workspace.pk, hours_id))
+
+    @described(
+        "business_hours_set_agents",
+        "Say which agents work these hours",
+        request=shapes.Agents,
+        answer=shapes.Agents,
+        needs=ADMINS,
+        description="All of them; an agent works by one calendar at most, so whoever is named here leaves any other.",
+        tag=HOURS,
+    )
+    def put(self, request: Request, hours_id: UUID) -> HttpResponseBase:
+        hours = setup.find_hours(self.workspace.pk, hours_id)
+        working.set_agents(hours=hours, user_ids=self.read(shapes.Agents)["user_ids"], now=self.now)
+        return self._agents(hours)
+
+    def _agents(self, hours: BusinessHours) -> Response:
+        return Response({"user_ids": [str(pk) for pk in working.agents_of(hours)]})
+
+
 # --- A ticket's service levels ----------------------------------------------------------------
 
 
 class TicketSLA(TicketView):
-    """The clocks of a ticket."""
+    """The clocks of a ticket, and the policy that it is given."""
 
-    problems = {}
+    permissions = {"PUT": Permission.WORK}
 
     @described(
         "tickets_sla",
@@ -244,6 +279,30 @@ class TicketSLA(TicketView):
     )
     def get(self, request: Request, ticket_id: UUID) -> HttpResponseBase:
         ticket = self.ticket(ticket_id)
+        return self._explained(ticket)
+
+    @described(
+        "tickets_sla_update",
+        "Give a ticket an SLA policy",
+        request=shapes.GivenPolicy,
+        answer=shapes.SLAOut,
+        needs=AGENTS,
+        description="Whatever the conditions say; null: by the conditions again. The clocks follow at once.",
+        locks=True,
+        tag=POLICIES,
+    )
+    def put(self, request: Request, ticket_id: UUID) -> HttpResponseBase:
+        ticket = self.ticket(ticket_id)
+        giving.give_policy(
+            ticket=ticket,
+            policy_id=self.read(shapes.GivenPolicy)["policy_id"],
+            actor=self.actor,
+            now=self.now,
+            expected_version=self.expected_version(ticket),
+        )
+        return self._explained(self.ticket(ticket_id))
+
+    def _explained(self, ticket: Ticket) -> Response:
         explained = explaining.explain(ticket=ticket, now=self.now)
         return Response(shapes.ticket_sla(ticket, explained, self.now))
 

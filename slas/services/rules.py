@@ -153,6 +153,7 @@ class Facts:
     category_id: UUID | None = None
     organization_id: UUID | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    given_policy_id: UUID | None = None  # by somebody or a rule, whatever conditions say
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,10 @@ class Rules:
     rules: Sequence[Rule]
 
     def rule(self, facts: Facts) -> Rule | None:
-        """The first policy that applies; None: nothing is promised."""
+        """The policy that the ticket was given, while it lives, else the first that applies; None: no promise."""
+        given = facts.given_policy_id
+        if given is not None and (found := next((rule for rule in self.rules if rule.policy_id == given), None)):
+            return found
         return next((rule for rule in self.rules if rule.applies(facts)), None)
 
 

@@ -1,7 +1,7 @@
 """Policies and business hours: what a workspace promises, and when its clocks run."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
@@ -14,7 +14,7 @@ from helpdesk.errors import Conflict, InvalidInput, NotFound
 from slas import calendar
 from slas.calendar import CalendarError
 from slas.models import LONGEST_HOURS, BusinessHours, SLAPolicy
-from slas.services import jobs, rules
+from slas.services import jobs, rules, working
 from tickets.automation.services import timed
 from tickets.deadlines import Goal
 from tickets.lifecycle import Priority
@@ -102,13 +102,15 @@ def save_hours(
     changes: Mapping[str, Any],
     now: dt.datetime,
     hours: BusinessHours | None = None,
+    user_ids: Collection[UUID] | None = None,
     by: User | None = None,
 ) -> BusinessHours:
     """Make business hours, or change the given fields: name, timezone, schedule, holidays, country, region, is_default.
 
     `schedule` and `holidays` are whole, in the shape that `slas.calendar.read` documents. The clocks
     of tickets in work are reckoned anew in the background. The workspace's first business hours are
-    its default. Raises InvalidInput naming every field that is wrong, Conflict.
+    its default. `user_ids` are the agents who work these hours (`working.set_agents`); None leaves
+    them. Raises InvalidInput naming every field that is wrong, Conflict.
     """
     _known(changes, HOURS_FIELDS)
     Workspace.objects.select_for_update().get(pk=workspace.pk)  # one default, whoever saves at the same time
@@ -153,6 +155,8 @@ def save_hours(
             hours.save()
     except IntegrityError:
         raise InvalidInput.of("name", "There are business hours with this name already.") from None
+    if user_ids is not None:
+        working.set_agents(hours=hours, user_ids=user_ids, now=now)
     _seal_all(workspace, now=now, by=by)
     timed.reckon_later(workspace.pk)  # rules wait in business hours, too
     return hours
@@ -171,7 +175,7 @@ def _free_name(others: Any) -> str:
 
 @transaction.atomic
 def delete_hours(*, hours: BusinessHours, now: dt.datetime) -> None:
-    """Archive business hours. Raises Conflict for the default, and while a policy counts by them."""
+    """Archive business hours. Raises Conflict for the default, and while a policy or an agent's work goes by them."""
     Workspace.objects.select_for_update().get(pk=hours.workspace_id)
     fresh = find_hours(hours.workspace_id, hours.pk)
     if fresh.is_default:
@@ -179,6 +183,9 @@ def delete_hours(*, hours: BusinessHours, now: dt.datetime) -> None:
     used = SLAPolicy.objects.for_workspace(fresh.workspace_id).live().filter(business_hours=fresh).first()
     if used is not None:
         raise Conflict(f"The policy “{used.name}” counts by these business hours.", code="in_use")
+    if working.agents_of(fresh):
+        # Without them they would be given tickets round the clock.
+        raise Conflict("Agents work these hours; untick them first.", code="in_use")
     fresh.archived_at = now
     fresh.save(update_fields=["archived_at"])
 

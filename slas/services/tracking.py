@@ -27,6 +27,7 @@ from tickets.lifecycle import Priority, Status
 from tickets.models import Activity, Ticket
 from tickets.services import deadlines
 
+GIVEN = "sla policy"  # the field that the log names when a ticket is given a policy
 BATCH = 1000  # tickets that are locked at a time, for a fifth of a second, when very many are reckoned
 
 # --- What happened ----------------------------------------------------------------------------
@@ -36,7 +37,7 @@ BATCH = 1000  # tickets that are locked at a time, for a fifth of a second, when
 _PAST = """
 SELECT t.id, t.number, t.created_at::text, t.updated_at::text, t.status, t.priority, t.first_response_at::text,
        t.trashed_at::text,
-       t.category_id, c.organization_id, c.attributes, o.attributes,
+       t.category_id, t.sla_policy_id, c.organization_id, c.attributes, o.attributes,
        (SELECT json_agg(json_build_array(a.occurred_at, a.event, a.changes) ORDER BY a.occurred_at, a.id)::text
         FROM ticket_activities a WHERE a.ticket_id = t.id AND a.event = ANY(%(moves)s)),
        (SELECT json_agg(json_build_array(m.created_at, m.author_type = 'customer') ORDER BY m.created_at, m.id)::text
@@ -99,6 +100,7 @@ def _past(
     first_response: str | None,
     trashed: str | None,
     category_id: UUID | None,
+    given_policy_id: UUID | None,
     organization_id: UUID | None,
     own_attributes: str,
     company_attributes: str | None,
@@ -131,7 +133,7 @@ def _past(
     return Past(
         ticket_id,
         number,
-        Facts(category_id, organization_id, attributes),
+        Facts(category_id, organization_id, attributes, given_policy_id),
         History(
             created_at=created_at,
             statuses=statuses,
@@ -549,7 +551,7 @@ def record(workspace_id: UUID, number: int, row: Kept, event: Event, at: dt.date
 # --- Following changes ------------------------------------------------------------------------
 
 # The changes of a ticket's fields that say which policy it has, and what that promises.
-_FIELDS = frozenset({"status", "priority", "category", "requester"})
+_FIELDS = frozenset({"status", "priority", "category", "requester", GIVEN})
 
 
 def follow(activities: Sequence[Activity], now: dt.datetime) -> None:

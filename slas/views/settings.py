@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from helpdesk.accounts.models import Organization
+from helpdesk.accounts.models import Membership, Organization
 from helpdesk.accounts.roles import Permission
 from helpdesk.accounts.scoping import WorkspaceRequest, member_required
 from helpdesk.errors import DomainError
@@ -23,7 +23,7 @@ from slas import calendar
 from slas.calendar import Calendar, Interval
 from slas.forms import GOAL_WORDS, HoursForm, PolicyForm, TryForm, regions_of, timezones, write_hours
 from slas.models import BusinessHours, Job, SLAPolicy
-from slas.services import jobs, rules, setup, what_if
+from slas.services import jobs, rules, setup, what_if, working
 from slas.services.what_if import Draft
 from tickets.deadlines import Goal
 from tickets.forms import PRIORITIES
@@ -356,7 +356,12 @@ def hours(request: WorkspaceRequest, pk: UUID | None = None) -> HttpResponse:
     if request.method == "POST" and "more" not in request.POST and form.is_valid():
         try:
             saved = setup.save_hours(
-                workspace=request.workspace, changes=form.changes(), hours=chosen, now=timezone.now(), by=request.user
+                workspace=request.workspace,
+                changes=form.changes(),
+                hours=chosen,
+                user_ids=form.cleaned_data.get("user_ids"),
+                now=timezone.now(),
+                by=request.user,
             )
         except DomainError as error:
             form.refuse(error)
@@ -366,20 +371,32 @@ def hours(request: WorkspaceRequest, pk: UUID | None = None) -> HttpResponse:
     return _hours_page(request, form, chosen)
 
 
-def _hours_form(request: WorkspaceRequest, chosen: BusinessHours | None) -> HoursForm:
+def _hours_form(request: WorkspaceRequest, chosen: BusinessHours | None, *, asks_for_agents: bool = True) -> HoursForm:
     zone = request.workspace.timezone
     document = (
         rules.calendar_document(chosen)
         if chosen
         else {"timezone": zone, "schedule": setup.STANDARD_WEEK, "holidays": []}
     )
+    agents = working.agents(request.workspace.pk, chosen) if asks_for_agents else []
+    theirs = {str(one.user_id): working.hours_of(one) for one in agents}
+    initial: dict[str, Any] = {"user_ids": [pk for pk, their in theirs.items() if chosen and their == chosen]}
     return HoursForm(
         request.POST if request.method == "POST" else None,
         hours=calendar.read(document),
+        agents=[(str(one.user_id), _agent_words(one, chosen)) for one in agents],
         today=timezone.now().date(),
         is_already_default=chosen is not None and chosen.is_default,
-        initial={"name": chosen.name, "is_default": chosen.is_default} if chosen else {},
+        initial=initial | ({"name": chosen.name, "is_default": chosen.is_default} if chosen else {}),
     )
+
+
+def _agent_words(agent: Membership, chosen: BusinessHours | None) -> str:
+    """An agent's name, and which other hours they would leave."""
+    name, theirs = agent.user.name or agent.user.email, working.hours_of(agent)
+    if not working.can_be_given(agent):
+        return f"{name} (gets no tickets now)"
+    return name if theirs is None or theirs == chosen else f"{name} (now {theirs.name})"
 
 
 def _hours_page(request: WorkspaceRequest, form: HoursForm, chosen: BusinessHours | None) -> HttpResponse:
@@ -422,7 +439,7 @@ def hours_what_if(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
 @member_required(Permission.MANAGE)
 def hours_preview(request: WorkspaceRequest) -> HttpResponse:
     """When targets that begin now are due under the hours in the form; a part of their page."""
-    return render(request, "slas/_preview.html", _preview(_hours_form(request, None), None))
+    return render(request, "slas/_preview.html", _preview(_hours_form(request, None, asks_for_agents=False), None))
 
 
 @require_safe

@@ -115,6 +115,12 @@ class Ticket(WorkspaceModel):
     sla_missed = models.BooleanField(
         default=False, db_default=False, editable=False, help_text="Some target was missed."
     )
+    sla_policy_id = models.UUIDField(  # no foreign key: the service levels stand above the tickets
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="The SLA policy that somebody or a rule gave it; empty: by the policies' conditions.",
+    )
     sla = models.JSONField(
         null=True, blank=True, editable=False, help_text="What rows show of the clocks: `tickets.deadlines.write`."
     )

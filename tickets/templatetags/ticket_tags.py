@@ -187,7 +187,7 @@ _LINK_WORDS = {
     "parent": "made {} a child of this ticket",
     "follow_up": "followed this up with {}",
 }
-_FIELDS = {"cc": "Cc", "requester_name": "requester’s name"}
+_FIELDS = {"cc": "Cc", "sla policy": "SLA policy", "requester_name": "requester’s name"}
 
 
 @register.filter

@@ -278,6 +278,42 @@ class TestTeams:
         client.post(reverse("accounts:team-delete", args=[team.pk]))
         assert not Team.unscoped.exists()
 
+    def test_one_of_the_members_leads(self, client: Client, admin: Membership, agent: Membership) -> None:
+        client.force_login(admin.user)
+        sent = {"name": "Billing", "members": [str(agent.pk)], "lead": str(agent.pk)}
+        client.post("/settings/teams", sent)
+        team = Team.unscoped.get()
+        assert team.lead == agent
+        page = client.get(reverse("accounts:team", args=[team.pk])).content.decode()
+        assert "Lead</span>" in page and f'<option value="{agent.pk}" selected>' in page
+        client.post(reverse("accounts:team", args=[team.pk]), sent | {"lead": ""})
+        team.refresh_from_db()
+        assert team.lead is None
+
+    def test_nobody_else_leads(self, client: Client, admin: Membership, agent: Membership) -> None:
+        client.force_login(admin.user)
+        sent = {"name": "Billing", "members": [str(agent.pk)], "lead": str(admin.pk)}
+        answer = client.post("/settings/teams", sent)
+        assert answer.status_code == 422 and "The lead must be a member of the team." in answer.content.decode()
+        assert client.post("/settings/teams", sent | {"lead": str(MembershipFactory().pk)}).status_code == 422
+        assert not Team.unscoped.exists()
+
+    def test_a_lead_who_is_taken_out_of_the_team_leads_no_more(
+        self, admin: Membership, agent: Membership, now: dt.datetime
+    ) -> None:
+        given: dict[str, Any] = {"workspace": admin.workspace, "name": "Billing", "by": admin, "now": now}
+        team = services.save_team(**given, member_ids=[agent.pk, admin.pk], lead_id=agent.pk)
+        assert services.save_team(**given, team=team, member_ids=[agent.pk]).lead_id == agent.pk
+        assert services.save_team(**given, team=team, member_ids=[admin.pk]).lead_id is None
+
+    def test_the_team_outlives_its_lead(self, admin: Membership, agent: Membership, now: dt.datetime) -> None:
+        team = services.save_team(
+            workspace=admin.workspace, name="Billing", member_ids=[agent.pk], lead_id=agent.pk, by=admin, now=now
+        )
+        agent.delete()
+        team.refresh_from_db()
+        assert team.lead is None
+
     def test_two_have_not_the_same_name(self, client: Client, admin: Membership) -> None:
         TeamFactory(workspace=admin.workspace, name="First line")
         client.force_login(admin.user)

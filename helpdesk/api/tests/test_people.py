@@ -51,11 +51,19 @@ class TestLists:
     def test_teams_list_the_people_in_them(self, api, member):
         team = TeamFactory(workspace=member.workspace, name="Billing")
         team.members.add(member)
+        led = TeamFactory(workspace=member.workspace, name="Care", lead=member)
+        led.members.add(member)
         TeamFactory(workspace=member.workspace, name="Empty")
         TeamFactory()
         body = api.get("/api/teams").json()
-        assert body["teams"][0] == {"id": str(team.pk), "name": "Billing", "member_ids": [str(member.user_id)]}
-        assert [entry["member_ids"] for entry in body["teams"][1:]] == [[]]
+        assert body["teams"][0] == {
+            "id": str(team.pk),
+            "name": "Billing",
+            "member_ids": [str(member.user_id)],
+            "lead_id": None,
+        }
+        assert [entry["lead_id"] for entry in body["teams"]] == [None, str(member.user_id), None]
+        assert [entry["member_ids"] for entry in body["teams"][2:]] == [[]]
 
     def test_contacts_carry_their_organization_and_attributes(self, api, member):
         company = OrganizationFactory(workspace=member.workspace)

@@ -226,7 +226,7 @@ def _escalate(action: Mapping[str, Any], ticket: Ticket, doing: Doing) -> str:
     if higher:
         _update(ticket, doing, priority=higher[0].value)
     done = f"escalated to {higher[0].value}" if higher else "urgent already"
-    lead = getattr(ticket.team, "lead", None) if ticket.team else None
+    lead = ticket.team.lead if ticket.team else None
     if lead is None or not lead.is_active:
         return done
     _tell([lead], ticket, doing, f"{doing.actor.name}: this ticket needs your attention.")

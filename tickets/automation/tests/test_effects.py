@@ -101,6 +101,16 @@ class TestMail:
         rule.refresh_from_db()
         assert not rule.is_active and "no such agent" in rule.notice and not Effect.unscoped.exists()
 
+    def test_escalation_tells_the_lead_of_the_team(self, workspace: Workspace, maria: Membership) -> None:
+        team: Any = TeamFactory(workspace=workspace)
+        team.members.add(maria)
+        team.lead = maria
+        team.save()
+        _ticket, log = run(workspace, {"do": "escalate"}, team_id=team.pk, priority="high")
+        assert log.done[0]["text"] == "escalated to urgent, Maria Rossi was told"
+        send_all()
+        assert mail.outbox[0].to == [maria.user.email]
+
 
 @pytest.mark.django_db
 class TestWebhook:
