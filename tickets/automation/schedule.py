@@ -116,6 +116,11 @@ def local(schedule: Schedule, moment: dt.datetime) -> dt.datetime:
     return moment.astimezone(ZoneInfo(schedule.timezone))
 
 
+def today(timezone: str, moment: dt.datetime) -> dt.date:
+    """The date in a timezone at an aware moment."""
+    return moment.astimezone(ZoneInfo(timezone)).date()
+
+
 def _after(schedule: Schedule, moment: dt.datetime) -> Iterator[dt.datetime]:
     zone = ZoneInfo(schedule.timezone)
     # A time that the clocks skip is later than it is written, by a whole day where a zone crossed the date line.

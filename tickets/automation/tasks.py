@@ -6,7 +6,7 @@ from celery import shared_task
 from django.db import OperationalError
 from django.utils import timezone
 
-from tickets.automation.services import engine, pool
+from tickets.automation.services import engine, pool, recurring
 
 
 @shared_task(autoretry_for=(OperationalError,), retry_backoff=1, max_retries=8)
@@ -24,3 +24,9 @@ def serve_waiting() -> int:
     """Give tickets that wait to agents who have become free."""
     now = timezone.now()
     return sum(pool.serve(workspace=workspace, now=now) for workspace in pool.workspaces_that_wait())
+
+
+@shared_task
+def open_recurring() -> int:
+    """Open the recurring tickets whose time has come."""
+    return recurring.open_due(now=timezone.now())

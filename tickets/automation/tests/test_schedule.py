@@ -2,6 +2,7 @@
 
 import calendar
 import datetime as dt
+import itertools
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,7 +27,14 @@ from tickets.automation.schedule import (
 
 BERLIN = {"at": "09:00", "timezone": "Europe/Berlin", "starts_on": "2026-01-01"}
 NOW = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)  # a Monday
-ZONES = ["Europe/Berlin", "America/New_York", "America/Sao_Paulo", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kolkata"]
+ZONES = [
+    "Europe/Berlin",
+    "America/New_York",
+    "America/Sao_Paulo",
+    "Australia/Lord_Howe",
+    "Pacific/Apia",
+    "Asia/Kolkata",
+]
 
 
 def schedule(**said: Any) -> Schedule:
@@ -128,7 +136,7 @@ class TestAgainstEverySingleDay:
         it = read(document)
         start = dt.datetime.combine(it.starts_on, dt.time(12), dt.UTC) + dt.timedelta(days=days)
         found = coming(it, start, 8)
-        assert all(a < b for a, b in zip(found, found[1:], strict=False))
+        assert all(a < b for a, b in itertools.pairwise(found))
         walked, moment = [], start
         for _ in found:
             step = next_after(it, moment)
@@ -151,12 +159,20 @@ class TestAgainstEverySingleDay:
     @settings(max_examples=300, deadline=None)
     @given(
         st.recursive(
-            st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["day", "month", "09:00"]),
-            lambda inner: st.lists(inner, max_size=3)
-            | st.dictionaries(
-                st.sampled_from(["every", "interval", "at", "timezone", "starts_on", "day", "nth", "weekdays", "x"]),
-                inner,
-                max_size=9,
+            st.none()
+            | st.booleans()
+            | st.integers()
+            | st.text(max_size=5)
+            | st.sampled_from(["day", "month", "09:00"]),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(
+                    st.sampled_from(
+                        ["every", "interval", "at", "timezone", "starts_on", "day", "nth", "weekdays", "x"]
+                    ),
+                    inner,
+                    max_size=9,
+                )
             ),
             max_leaves=12,
         )
@@ -173,7 +189,10 @@ class TestDays:
 
     def test_every_first_monday_at_nine_in_berlin(self) -> None:
         # At nine in UTC it is ten in Berlin: today's is over. In April the clocks are an hour ahead.
-        assert self.said(every="month", nth="first", weekday="monday", count=2) == ["2026-04-06 07:00", "2026-05-04 07:00"]
+        assert self.said(every="month", nth="first", weekday="monday", count=2) == [
+            "2026-04-06 07:00",
+            "2026-05-04 07:00",
+        ]
 
     def test_a_day_that_a_month_lacks_is_its_last(self) -> None:
         days = [when[:10] for when in self.said(every="month", day=31)]
@@ -184,7 +203,9 @@ class TestDays:
 
     def test_the_second_week_begins_on_monday(self) -> None:
         # The first of January 2026 is a Thursday: its week counts as the first, from its Monday.
-        days = self.said(every="week", interval=2, weekdays=["sunday", "monday"], moment=NOW.replace(year=2025), count=3)
+        days = self.said(
+            every="week", interval=2, weekdays=["sunday", "monday"], moment=NOW.replace(year=2025), count=3
+        )
         assert [when[:10] for when in days] == ["2026-01-04", "2026-01-12", "2026-01-18"]
 
     def test_it_begins_and_ends_with_its_days(self) -> None:
