@@ -39,7 +39,7 @@ pytestmark = pytest.mark.django_db
 
 # The app beside this one is known by name only (see the import contracts).
 BusinessHours, Policy, Job = (apps.get_model("slas", name) for name in ("BusinessHours", "SLAPolicy", "Job"))
-Rule = apps.get_model("automation", "Rule")
+Rule, Recurring = (apps.get_model("automation", name) for name in ("Rule", "RecurringTicket"))
 CHANGEABLE: tuple[Any, ...] = (
     Activity,
     Attachment,
@@ -52,6 +52,7 @@ CHANGEABLE: tuple[Any, ...] = (
     Job,
     Membership,
     Policy,
+    Recurring,
     Rule,
     Team,
     Ticket,
@@ -85,6 +86,14 @@ class Row:
 def rows(methods: str, name: str, lowest: str, thing: str = "", /, *extra: str, **body: Any) -> list[Row]:
     return [Row(method, name, lowest, thing, body, extra) for method in methods.split()]
 
+
+RECURRING: dict[str, Any] = {
+    "name": "x",
+    "schedule": {"every": "day", "at": "09:00", "timezone": "UTC", "starts_on": "2026-01-01", "ends_on": None},
+    "subject": "x",
+    "description": "x",
+    "requester_email": "x@example.com",
+}
 
 PAGES = [
     *rows("GET", "front-door", ANYBODY),
@@ -172,6 +181,14 @@ PAGES = [
     *rows("POST", "slas:hours-what-if", "admin", "hours"),
     *rows("GET", "slas:job", "admin", "sla_job"),
     *rows("GET", "slas:why", SIGNED_IN, "ticket"),
+    # Automation
+    *rows("GET", "automation:recurring", "admin"),
+    *rows("GET POST", "automation:recurring-new", "admin"),
+    *rows("POST", "automation:recurring-preview", "admin"),
+    *rows("GET POST", "automation:recurring-edit", "admin", "recurring"),
+    *rows("GET", "automation:recurring-log", "admin", "recurring"),
+    *rows("POST", "automation:recurring-switch", "admin", "recurring", to="off"),
+    *rows("POST", "automation:recurring-delete", "admin", "recurring"),
     # Portal
     *rows("GET POST", "portal:submit", ANYBODY, "slug"),
 ]
@@ -242,6 +259,11 @@ API = [
     *rows("PUT", "automation:api-order", "admin", rule_ids=["$rule"]),
     *rows("GET", "automation:api-rule-log", SIGNED_IN, "rule"),
     *rows("GET", "automation:api-ticket-log", SIGNED_IN, "ticket"),
+    *rows("GET", "automation:api-recurring-tickets", SIGNED_IN),
+    *rows("POST", "automation:api-recurring-tickets", "admin", **RECURRING),
+    *rows("GET", "automation:api-recurring-ticket", SIGNED_IN, "recurring"),
+    *rows("PUT PATCH DELETE", "automation:api-recurring-ticket", "admin", "recurring"),
+    *rows("GET", "automation:api-recurring-runs", SIGNED_IN, "recurring"),
     *rows("GET PUT PATCH", "automation:api-own-availability", SIGNED_IN, is_available=False),
     *rows("PUT PATCH", "automation:api-availability", "admin", "agent_user", is_available=False, capacity=5),
     *rows("POST", "portal:public-tickets", ANYBODY),
@@ -300,6 +322,7 @@ class World:
                 conditions={"all": []},
                 actions=[{"do": "escalate"}],
             ).pk,
+            "recurring": Recurring.unscoped.create(workspace=self.workspace, **RECURRING | {"name": "r"}).pk,
             "slug": self.workspace.slug,
         }
         self.belongs_to("agent")

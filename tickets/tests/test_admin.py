@@ -143,11 +143,18 @@ def give_service_levels(workspace: Workspace, word: str, ticket: Ticket) -> None
 
 def give_automation(workspace: Workspace, word: str, ticket: Ticket, team: Any) -> None:
     """A row of every model of the automation."""
-    model = {name: apps.get_model("automation", name).unscoped for name in ("Rule", "Run", "Waiting")}
+    names = ("Rule", "Run", "Waiting", "RecurringTicket", "RecurringRun")
+    model = {name: apps.get_model("automation", name).unscoped for name in names}
     rule = model["Rule"].create(workspace=workspace, name=word, triggers=["created"])
     activity = ticket.activities.first()
     model["Run"].create(workspace=workspace, rule=rule, ticket=ticket, activity=activity, trigger="created", ran_at=NOW)
     model["Waiting"].create(workspace=workspace, ticket=ticket, rule=rule, team=team, method="least_busy", since=NOW)
+    recurring = model["RecurringTicket"].create(
+        workspace=workspace, name=word, schedule={}, team=team, team_name="t", last_ticket=ticket
+    )
+    model["RecurringRun"].create(
+        workspace=workspace, recurring=recurring, occurrence_at=NOW, is_opened=True, ticket=ticket, ran_at=NOW
+    )
 
 
 @pytest.fixture

@@ -47,13 +47,19 @@ PAUSED = "Left out: it was paused before it was opened."
 MISSED = "Missed: several were due at once, and only the newest was opened."
 
 
+def _long(path: str) -> list[str]:
+    """The long texts of a ticket, which no list shows."""
+    return [f"{path}__{name}" for name in ("description", "description_html")]
+
+
 # --- Keeping ----------------------------------------------------------------------------------
 
 
 def recurring_tickets(workspace_id: UUID) -> "QuerySet[RecurringTicket]":
     """The recurring tickets of a workspace by their names, with what they name."""
     rows: QuerySet[RecurringTicket] = RecurringTicket.objects.for_workspace(workspace_id).filter(archived_at=None)
-    return rows.select_related("category", "team", "assignee", "last_ticket").order_by(Lower("name"), "pk")
+    rows = rows.select_related("category", "team", "assignee", "last_ticket").defer(*_long("last_ticket"))
+    return rows.order_by(Lower("name"), "pk")
 
 
 def find_recurring(workspace_id: UUID, recurring_id: UUID) -> RecurringTicket:
@@ -70,7 +76,15 @@ def runs_of(recurring: RecurringTicket) -> "QuerySet[RecurringRun]":
     rows: QuerySet[RecurringRun] = RecurringRun.objects.for_workspace(recurring.workspace_id).filter(
         recurring=recurring
     )
-    return rows.select_related("ticket").order_by("-occurrence_at")
+    return rows.select_related("ticket").defer(*_long("ticket")).order_by("-occurrence_at")
+
+
+def words_of(recurring: RecurringTicket) -> str:
+    """Its schedule in words; says so where it cannot be read."""
+    try:
+        return schedules.in_words(schedules.read(recurring.schedule))
+    except ScheduleError:
+        return "a schedule that cannot be read"
 
 
 @transaction.atomic
