@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 from helpdesk.accounts import tokens
 from helpdesk.accounts.tests.factories import WorkspaceFactory
 from helpdesk.wsgi import application
-from tickets.automation.tests.factories import make_rule
+from tickets.automation.tests.factories import make_recurring, make_rule
 from tickets.tests.factories import (
     CannedResponseFactory,
     CategoryFactory,
@@ -63,6 +63,7 @@ def known(db):
             "category_id": str(CategoryFactory(workspace=workspace).pk),
             "field_id": str(FieldFactory(workspace=workspace).pk),
             "rule_id": str(make_rule(workspace, {"do": "escalate"}).pk),
+            "recurring_id": str(make_recurring(workspace).pk),
             "user_id": str(owner.user_id),
             "response_id": str(CannedResponseFactory(workspace=workspace).pk),
         },

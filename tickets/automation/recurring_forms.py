@@ -45,7 +45,8 @@ class RecurringForm(DomainForm):
     name = forms.CharField(max_length=80, widget=_text(), help_text="It stands in the log of its tickets.")
 
     interval = forms.IntegerField(
-        label="How many", min_value=1, widget=forms.NumberInput(attrs={"inputmode": "numeric", "autocomplete": "off"})
+        label="How many",
+        widget=forms.NumberInput(attrs={"min": "1", "inputmode": "numeric", "autocomplete": "off"}),
     )
     every = forms.ChoiceField(
         label="Days, weeks, months or years",

@@ -267,7 +267,7 @@ class RecurringRuns(TicketView):
     @described(
         "recurring_tickets_runs",
         "List what a recurring ticket opened",
-        answer=envelope_of("runs", RecurringRunOut),
+        answer=envelope_of("recurring_runs", RecurringRunOut),
         parameters=PAGE_PARAMETERS,
         needs=EVERYONE,
         description="Newest first, with those that were missed or left out, and why.",
@@ -276,4 +276,6 @@ class RecurringRuns(TicketView):
     def get(self, request: Request, recurring_id: UUID) -> HttpResponseBase:
         self.only_parameters()
         row = recurring.find_recurring(self.workspace.pk, recurring_id)
-        return self.page(recurring.runs_of(row), plural="runs", to_json=lambda page: [run_json(run) for run in page])
+        return self.page(
+            recurring.runs_of(row), plural="recurring_runs", to_json=lambda page: [run_json(run) for run in page]
+        )

@@ -1,5 +1,6 @@
 """Tickets that open by themselves on a schedule: kept by admins, opened when their time has come, each time once."""
 
+import contextlib
 import datetime as dt
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -117,11 +118,10 @@ def save_recurring(
     is_changed = is_new or row.schedule != old_schedule
     if errors:
         raise InvalidInput.of_all(errors)
-    read = schedules.read(row.schedule)
-    coming = schedules.next_after(read, now)
-    if is_changed and coming is None:
-        raise InvalidInput.of("schedule.ends_on", "It would never happen: it ends before its next time.")
     if is_changed or row.is_active != was_active:
+        coming = schedules.next_after(_stored(row), now) if is_changed or row.is_active else None
+        if is_changed and coming is None:
+            raise InvalidInput.of("schedule.ends_on", "It would never happen: it ends before its next time.")
         if not is_new:
             _leave_out(row, old_schedule, PAUSED if not row.is_active else CHANGED, now)
         row.next_at = coming if row.is_active else None
@@ -273,10 +273,19 @@ def _notice(gone: Mapping[str, str]) -> str:
     return f"Opened without {', and without '.join(gone.values())}." if gone else ""
 
 
+def _stored(row: RecurringTicket) -> Schedule:
+    try:
+        return schedules.read(row.schedule)
+    except ScheduleError:  # written for another version
+        raise InvalidInput.of("schedule", "It cannot be read. Please set it again.") from None
+
+
 def _leave_out(row: RecurringTicket, document: Any, why: str, now: dt.datetime) -> None:
     """Log what is due and will not be opened, by the schedule that held so far."""
     if row.next_at is not None and row.next_at <= now:
-        due = [row.next_at, *schedules.between(schedules.read(document), row.next_at, now)]
+        due = [row.next_at]
+        with contextlib.suppress(ScheduleError):
+            due += schedules.between(schedules.read(document), row.next_at, now)
         _log_skipped(row, due, why, now)
 
 

@@ -239,6 +239,8 @@ class TestWhatIsGone:
         broken, well = make_recurring(workspace), make_recurring(workspace, name="Well")
         RecurringTicket.unscoped.filter(pk=broken.pk).update(schedule={"every": "blue moon"})
         assert recurring.open_due(now=TOMORROW) == 1
+        with nothing_written(), pytest.raises(InvalidInput):
+            save(fresh(broken), is_active=True)
         assert not fresh(broken).is_active and fresh(broken).notice.startswith(
             "Switched off: its schedule cannot be read."
         )
@@ -328,7 +330,7 @@ class TestSaving:
             ({"name": "x" * 81}, "name"),
             ({"name": "BACKUPS"}, "name"),
             ({"subject": " "}, "subject"),
-            ({"subject": "x" * 250 + "{{date}}"}, "subject"),
+            ({"subject": "x" * 247 + "{{date}}"}, "subject"),
             ({"description": ""}, "description"),
             ({"description": "a\0b"}, "description"),
             ({"description": 5}, "description"),
