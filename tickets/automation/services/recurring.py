@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 MAX_RECURRING = 200
 MAX_TAGS = 20
-CHANNEL = "web"
+CHANNEL = "schedule"
 FIELDS = (
     "name",
     "schedule",

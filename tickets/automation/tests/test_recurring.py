@@ -68,7 +68,7 @@ class TestOpening:
         assert recurring.open_due(now=later) == 1
         (ticket,) = opened(workspace)
         assert (ticket.subject, ticket.description) == ("Check the backups", "Restore one of them.")
-        assert (ticket.status, ticket.priority, ticket.channel) == ("open", "high", "web")
+        assert (ticket.status, ticket.priority, ticket.channel) == ("open", "high", "schedule")
         assert (ticket.requester_email, ticket.requester_name) == ("it@acme.example", "IT")
         assert sorted(ticket.tags.values_list("name", flat=True)) == ["backup", "it"]
         assert ticket.created_at == later
