@@ -302,7 +302,7 @@ def _log_skipped(row: RecurringTicket, occurrences: Sequence[dt.datetime], why: 
 # --- Opening ----------------------------------------------------------------------------------
 
 
-def open_due(*, now: dt.datetime, limit: int = 200) -> int:
+def open_due(*, now: dt.datetime, limit: int = 1000) -> int:
     """Open the tickets whose time has come at `now` (aware UTC), of `limit` recurring ones at most; gives how many.
 
     Each is one transaction: the ticket, the row that says so, and the next time. So an occurrence opens one ticket,
@@ -310,26 +310,29 @@ def open_due(*, now: dt.datetime, limit: int = 200) -> int:
     newest opens a ticket, and the log names the others. One that fails keeps no other from being opened; it is tried
     again the next time.
     """
-    opened, tried = 0, list[UUID]()
+    opened, passed = 0, list[UUID]()
     for _ in range(limit):
         with transaction.atomic():
-            row = _claim(now, tried)
+            row = _claim(now, passed)
             if row is None:
                 break
-            tried.append(row.pk)
+            is_opened = False
             try:
                 with transaction.atomic():
-                    opened += _open(row, now)
+                    is_opened = _open(row, now)
             except OperationalError:
                 raise
             except Exception:
                 logger.exception("The recurring ticket %s could not be opened.", row.pk)
+            opened += is_opened
+            if not is_opened:
+                passed.append(row.pk)
     return opened
 
 
-def _claim(now: dt.datetime, tried: Sequence[UUID]) -> RecurringTicket | None:
+def _claim(now: dt.datetime, passed: Sequence[UUID]) -> RecurringTicket | None:
     """The one that has been due for longest and that nobody else is at, locked."""
-    due = RecurringTicket.unscoped.filter(is_active=True, archived_at=None, next_at__lte=now).exclude(pk__in=tried)
+    due = RecurringTicket.unscoped.filter(is_active=True, archived_at=None, next_at__lte=now).exclude(pk__in=passed)
     due = due.select_related("workspace", "category", "assignee").order_by("next_at", "pk")
     return due.select_for_update(skip_locked=True, of=("self",)).first()
 

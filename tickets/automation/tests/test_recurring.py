@@ -159,7 +159,7 @@ class TestOpening:
         RecurringTicket.unscoped.all().delete()
         many = cost(6, TOMORROW + DAY)
         assert many - first <= 5 * (first - 1)
-        assert first <= 40
+        assert first <= 24
 
 
 @pytest.mark.django_db

@@ -1,6 +1,7 @@
 """Recurring tickets over the API."""
 
 import datetime as dt
+import json
 from functools import partial
 from typing import Any
 
@@ -222,6 +223,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"schedule": SCHEDULE | {"ends_on": "2025-01-01"}}, "schedule.ends_on"),
     ({"schedule": SCHEDULE | {"ends_on": "2026-01-02"}}, "schedule.ends_on"),  # it would never happen
     ({"schedule": SCHEDULE | {"cron": "* * * * *"}}, "schedule.cron"),
+    ({"schedule": SCHEDULE | {"x" * 90: 1}}, f"schedule.{'x' * 40}"),
     ({"next_at": "2026-01-01T00:00:00Z"}, "next_at"),
 ]
 
@@ -237,6 +239,12 @@ class TestRefusals:
             refused(admin.post(PATH, RECURRING | {"name": "Third"} | changes), 400, field)
             for method in ("PUT", "PATCH"):
                 refused(admin(method, f"{PATH}/{other.pk}", changes), 400, field)
+
+    def test_a_schedule_with_what_is_no_text_is_refused(self, admin: Api) -> None:
+        with nothing_written():
+            for wrong in ('"\\ud800": 1', '"at": "\\u0000"', '"timezone": "\\udfff"', '"every": NaN', '"x": 1e999'):
+                body = json.dumps(RECURRING).replace(json.dumps(SCHEDULE), f"{{{wrong}}}")
+                assert refused(admin("POST", PATH, raw=body.encode()), 400)["errors"]
 
     def test_what_is_missing_is_named(self, admin: Api) -> None:
         with nothing_written():
