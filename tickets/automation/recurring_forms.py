@@ -45,7 +45,7 @@ class RecurringForm(DomainForm):
     name = forms.CharField(max_length=80, widget=_text(), help_text="It stands in the log of its tickets.")
 
     interval = forms.IntegerField(
-        label="How many",
+        label="Every how many",
         widget=forms.NumberInput(attrs={"min": "1", "inputmode": "numeric", "autocomplete": "off"}),
     )
     every = forms.ChoiceField(

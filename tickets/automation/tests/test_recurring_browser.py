@@ -43,11 +43,11 @@ def test_every_first_monday_at_nine_a_ticket_for_team_it(live_server: Any, open_
     expect(page.get_by_label("Day of the month")).to_be_hidden()
     unit = page.get_by_label("Days, weeks, months or years")
     assert unit.locator("option:checked").inner_text() == "week"
-    page.get_by_label("How many").fill("2")
+    page.get_by_label("Every how many").fill("2")
     assert unit.locator("option:checked").inner_text() == "weeks"
     page.get_by_label("Friday").check()
     expect(preview).to_contain_text("Every 2 weeks on Monday and Friday at 09:00")
-    page.get_by_label("How many").fill("1")
+    page.get_by_label("Every how many").fill("1")
     unit.select_option("month")
     expect(page.get_by_label("Friday")).to_be_hidden()
     page.get_by_label("On the", exact=True).check()
@@ -198,7 +198,7 @@ def test_every_page_is_accessible_and_fits_the_screen(
         accessible(page)
         picture(page, f"{title}-{name}")
     page.goto(f"{live_server.url}/settings/recurring-tickets/{backups.pk}")
-    page.get_by_label("How many").fill("0")
+    page.get_by_label("Every how many").fill("0")
     page.get_by_label("At", exact=True).fill("")
     page.get_by_label("Monday", exact=True).uncheck()
     page.get_by_label("Thursday", exact=True).uncheck()

@@ -286,12 +286,12 @@ class TestThePreview:
     @pytest.mark.parametrize(
         ("changes", "said"),
         [
-            ({"timezone": "x"}, "This must be the name of a timezone, like Europe/Berlin."),
+            ({"timezone": "x"}, "Timezone: This must be the name of a timezone, like Europe/Berlin."),
             ({"interval": "²"}, "This must be a whole number from 1 to 24."),
             ({"interval": "9" * 30}, "This must be a whole number from 1 to 24."),
             ({"every": "hour"}, "This must be one of: day, week, month, year."),
             ({"by": "day", "day": "x"}, "This must be a whole number from 1 to 31."),
-            ({"at": ""}, "This must be a time like 09:00."),
+            ({"at": ""}, "At: This must be a time like 09:00."),
         ],
     )
     def test_it_says_what_is_wrong(self, client: Client, changes: dict[str, Any], said: str) -> None:

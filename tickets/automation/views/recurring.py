@@ -123,7 +123,9 @@ def _preview(request: WorkspaceRequest, form: RecurringForm) -> dict[str, Any]:
     try:
         schedule = recurring.read_schedule(request.workspace, form.schedule(), now)
     except InvalidInput as error:
-        return {"preview": None, "mistakes": [text for texts in error.errors.values() for text in texts]}
+        labels = {f"schedule.{control.name}": control.label for control in form}
+        said = [(labels.get(name, ""), text) for name, texts in error.errors.items() for text in texts]
+        return {"preview": None, "mistakes": [f"{label}: {text}".removeprefix(": ") for label, text in said]}
     subject = str(form["subject"].value() or "")[:255].strip()
     return {
         "preview": {
