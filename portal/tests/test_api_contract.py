@@ -21,7 +21,7 @@ from helpdesk.accounts import tokens
 from helpdesk.accounts.tests.factories import WorkspaceFactory
 from helpdesk.wsgi import application
 from tickets.automation.services import dry_run
-from tickets.automation.tests.factories import make_macro, make_rule
+from tickets.automation.tests.factories import make_macro, make_recurring, make_rule
 from tickets.tests.factories import (
     CannedResponseFactory,
     CategoryFactory,
@@ -69,6 +69,7 @@ def known(db):
             "rule_id": str(rule.pk),
             "dry_run_id": str(tried.pk),
             "macro_id": str(make_macro(workspace, {"do": "escalate"}).pk),
+            "recurring_id": str(make_recurring(workspace).pk),
             "user_id": str(owner.user_id),
             "response_id": str(CannedResponseFactory(workspace=workspace).pk),
         },

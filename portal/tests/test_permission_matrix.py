@@ -38,7 +38,9 @@ from tickets.tests.factories import (
 pytestmark = pytest.mark.django_db
 
 # The app beside this one is known by name only (see the import contracts).
-DryRun, Macro, Rule = (apps.get_model("automation", name) for name in ("DryRun", "Macro", "Rule"))
+DryRun, Macro, Recurring, Rule = (
+    apps.get_model("automation", name) for name in ("DryRun", "Macro", "RecurringTicket", "Rule")
+)
 BusinessHours, WorkingHours, Policy, Job = (
     apps.get_model("slas", name) for name in ("BusinessHours", "WorkingHours", "SLAPolicy", "Job")
 )
@@ -56,6 +58,7 @@ CHANGEABLE: tuple[Any, ...] = (
     Macro,
     Membership,
     Policy,
+    Recurring,
     Rule,
     Team,
     Ticket,
@@ -90,6 +93,14 @@ class Row:
 def rows(methods: str, name: str, lowest: str, thing: str = "", /, *extra: str, **body: Any) -> list[Row]:
     return [Row(method, name, lowest, thing, body, extra) for method in methods.split()]
 
+
+RECURRING: dict[str, Any] = {
+    "name": "x",
+    "schedule": {"every": "day", "at": "09:00", "timezone": "UTC", "starts_on": "2026-01-01", "ends_on": None},
+    "subject": "x",
+    "description": "x",
+    "requester_email": "x@example.com",
+}
 
 PAGES = [
     *rows("GET", "front-door", ANYBODY),
@@ -197,6 +208,13 @@ PAGES = [
     *rows("GET", "automation:ticket-macros", "agent", "ticket"),
     *rows("POST", "automation:macro-run", "agent", "ticket", "$macro"),
     *rows("POST", "slas:give-policy", "agent", "ticket", policy_id="$sla_policy"),
+    *rows("GET", "automation:recurring", "admin"),
+    *rows("GET POST", "automation:recurring-new", "admin"),
+    *rows("POST", "automation:recurring-preview", "admin"),
+    *rows("GET POST", "automation:recurring-edit", "admin", "recurring"),
+    *rows("GET", "automation:recurring-log", "admin", "recurring"),
+    *rows("POST", "automation:recurring-switch", "admin", "recurring", to="off"),
+    *rows("POST", "automation:recurring-delete", "admin", "recurring"),
     # Portal
     *rows("GET POST", "portal:submit", ANYBODY, "slug"),
 ]
@@ -279,6 +297,11 @@ API = [
     *rows("GET", "automation:api-macro", SIGNED_IN, "macro"),
     *rows("PUT PATCH DELETE", "automation:api-macro", "admin", "macro"),
     *rows("POST", "automation:api-macro-run", "agent", "macro", ticket_ids=["$ticket", "$other_ticket"]),
+    *rows("GET", "automation:api-recurring-tickets", SIGNED_IN),
+    *rows("POST", "automation:api-recurring-tickets", "admin", **RECURRING),
+    *rows("GET", "automation:api-recurring-ticket", SIGNED_IN, "recurring"),
+    *rows("PUT PATCH DELETE", "automation:api-recurring-ticket", "admin", "recurring"),
+    *rows("GET", "automation:api-recurring-runs", SIGNED_IN, "recurring"),
     *rows("GET PUT PATCH", "automation:api-own-availability", SIGNED_IN, is_available=False),
     *rows("PUT PATCH", "automation:api-availability", "admin", "agent_user", is_available=False, capacity=5),
     *rows("POST", "portal:public-tickets", ANYBODY),
@@ -340,6 +363,7 @@ class World:
             "macro": Macro.unscoped.create(
                 workspace=self.workspace, name="m", actions=[{"do": "set_priority", "priority": "low"}]
             ).pk,
+            "recurring": Recurring.unscoped.create(workspace=self.workspace, **RECURRING | {"name": "r"}).pk,
             "slug": self.workspace.slug,
         }
         self.things["dry_run"] = DryRun.unscoped.create(

@@ -64,7 +64,7 @@ def give(workspace: Workspace, now: dt.datetime) -> Ticket:
     """A new ticket for the least busy, as a rule gives it."""
     ticket = make_ticket(workspace, now=now)
     with transaction.atomic():
-        pool.give(base.lock(ticket), rule=None, method="least_busy", team_id=None, actor=SYSTEM, now=now)
+        pool.give(base.lock(ticket), rule=None, run_id=None, method="least_busy", team_id=None, actor=SYSTEM, now=now)
     return ticket
 
 

@@ -4,7 +4,19 @@ from django.contrib import admin
 
 from helpdesk.accounts.admin_site import ReadOnlyAdmin
 from tickets.admin_site import OfTicket
-from tickets.automation.models import DryRun, DryRunRow, Due, Effect, Macro, Rule, RuleBook, Run, Waiting
+from tickets.automation.models import (
+    DryRun,
+    DryRunRow,
+    Due,
+    Effect,
+    Macro,
+    RecurringRun,
+    RecurringTicket,
+    Rule,
+    RuleBook,
+    Run,
+    Waiting,
+)
 
 
 @admin.register(Rule)
@@ -99,3 +111,23 @@ class DryRunRowAdmin(OfTicket):
     list_display = ("dry_run", "ticket", "trigger", "is_matched", "happened_at")
     list_filter = ("is_matched", "trigger")
     list_select_related = ("dry_run", "ticket")
+
+
+@admin.register(RecurringTicket)
+class RecurringTicketAdmin(ReadOnlyAdmin):
+    """Tickets that open by themselves; the settings of the console change them."""
+
+    list_display = ("name", "is_active", "next_at", "last_at", "last_ticket", "notice", "archived_at")
+    list_filter = ("is_active", ("archived_at", admin.EmptyFieldListFilter))
+    list_select_related = ("last_ticket",)
+    search_fields = ("name", "subject")
+    ordering = ("name",)
+
+
+@admin.register(RecurringRun)
+class RecurringRunAdmin(OfTicket):
+    """What became of each occurrence."""
+
+    list_display = ("recurring", "occurrence_at", "is_opened", "ticket", "text")
+    list_filter = ("is_opened",)
+    list_select_related = ("recurring", "ticket")

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.db import OperationalError
 from django.utils import timezone
 
-from tickets.automation.services import dry_run, effects, engine, pool, timed
+from tickets.automation.services import dry_run, effects, engine, pool, recurring, timed
 
 
 @shared_task(autoretry_for=(OperationalError,), retry_backoff=1, max_retries=8)
@@ -63,3 +63,9 @@ def take_up_lost_dry_runs() -> int:
     for pk in found:
         run_dry_run.delay(str(pk))
     return len(found)
+
+
+@shared_task
+def open_recurring() -> int:
+    """Open the recurring tickets whose time has come."""
+    return recurring.open_due(now=timezone.now())

@@ -5,7 +5,8 @@ from django.urls import path
 from helpdesk.api import people
 from tickets.automation.api import dry_runs, rules
 from tickets.automation.api import macros as api_macros
-from tickets.automation.views import dry_run, macros
+from tickets.automation.api import recurring as recurring_api
+from tickets.automation.views import dry_run, macros, recurring
 from tickets.automation.views import rules as pages
 
 app_name = "automation"
@@ -26,6 +27,13 @@ urlpatterns = [
     path("tickets/<uuid:pk>/macros/<uuid:macro_id>/run", macros.run, name="macro-run"),
     path("settings/automation/<uuid:rule_id>/dry-run", dry_run.page, name="dry-run"),
     path("settings/automation/<uuid:rule_id>/dry-run/switch-on", dry_run.switch_on, name="dry-run-switch-on"),
+    path("settings/recurring-tickets", recurring.recurring_tickets, name="recurring"),
+    path("settings/recurring-tickets/new", recurring.recurring_ticket, name="recurring-new"),
+    path("settings/recurring-tickets/preview", recurring.preview, name="recurring-preview"),
+    path("settings/recurring-tickets/<uuid:pk>", recurring.recurring_ticket, name="recurring-edit"),
+    path("settings/recurring-tickets/<uuid:pk>/log", recurring.log, name="recurring-log"),
+    path("settings/recurring-tickets/<uuid:pk>/switch", recurring.switch, name="recurring-switch"),
+    path("settings/recurring-tickets/<uuid:pk>/delete", recurring.delete, name="recurring-delete"),
     # API
     path("api/tickets/automation-rules", rules.Rules.as_view(), name="api-rules"),
     path("api/tickets/automation-rules/order", rules.OrderOfRules.as_view(), name="api-order"),
@@ -38,6 +46,17 @@ urlpatterns = [
     path("api/tickets/macros", api_macros.Macros.as_view(), name="api-macros"),
     path("api/tickets/macros/<uuid:macro_id>", api_macros.OneMacro.as_view(), name="api-macro"),
     path("api/tickets/macros/<uuid:macro_id>/run", api_macros.RunMacro.as_view(), name="api-macro-run"),
+    path("api/tickets/recurring-tickets", recurring_api.RecurringTickets.as_view(), name="api-recurring-tickets"),
+    path(
+        "api/tickets/recurring-tickets/<uuid:recurring_id>",
+        recurring_api.OneRecurringTicket.as_view(),
+        name="api-recurring-ticket",
+    ),
+    path(
+        "api/tickets/recurring-tickets/<uuid:recurring_id>/runs",
+        recurring_api.RecurringRuns.as_view(),
+        name="api-recurring-runs",
+    ),
     # Who can be given tickets by a rule.
     path("api/me/availability", people.OwnAvailability.as_view(), name="api-own-availability"),
     path("api/users/<uuid:user_id>/availability", people.UserAvailability.as_view(), name="api-availability"),

@@ -21,6 +21,7 @@ CHANNELS = [
     ("api", "API"),
     ("chat", "Chat"),
     ("import", "Import"),
+    ("schedule", "Schedule"),
 ]
 STATUSES = [(status.value, status.value.capitalize()) for status in Status]
 PRIORITIES = [(priority.value, priority.value.capitalize()) for priority in Priority]

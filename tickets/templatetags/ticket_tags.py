@@ -323,6 +323,7 @@ _CHANNELS = {
     "api": "through the API",
     "chat": "in a chat",
     "import": "imported",
+    "schedule": "on a schedule",
 }
 
 

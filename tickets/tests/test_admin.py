@@ -165,6 +165,12 @@ def give_automation(workspace: Workspace, word: str, ticket: Ticket, team: Any) 
         happened_at=NOW,
         is_matched=True,
     )
+    recurring = model["RecurringTicket"].create(
+        workspace=workspace, name=word, schedule={}, team=team, team_name="t", last_ticket=ticket
+    )
+    model["RecurringRun"].create(
+        workspace=workspace, recurring=recurring, occurrence_at=NOW, is_opened=True, ticket=ticket, ran_at=NOW
+    )
 
 
 @pytest.fixture

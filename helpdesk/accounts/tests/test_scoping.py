@@ -34,6 +34,7 @@ MAY_READ_ACROSS = {
     "tickets/automation/services/engine.py": "a worker is told an activity of any workspace, and what is due in all",
     "tickets/automation/services/pool.py": "in which workspaces a ticket waits for an agent",
     "tickets/automation/services/timed.py": "in which workspaces rules have changed",
+    "tickets/automation/services/recurring.py": "what is due in any workspace is opened",
     "tickets/dispatch.py": "sends what any workspace has recorded",
     "tickets/search.py": "subjects for the admin, whose own rows are scoped",
     "tickets/services/editing.py": "purges the trash of every workspace",

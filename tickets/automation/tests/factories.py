@@ -4,8 +4,8 @@ import datetime as dt
 from typing import Any
 
 from helpdesk.accounts.models import Workspace
-from tickets.automation.models import Macro, Rule, Run
-from tickets.automation.services import engine, macros, setup
+from tickets.automation.models import Macro, RecurringTicket, Rule, Run
+from tickets.automation.services import engine, macros, recurring, setup
 from tickets.models import Activity, Ticket
 
 # What a trigger needs besides.
@@ -45,3 +45,16 @@ def run_rules(ticket: Ticket, now: dt.datetime = NOW) -> int:
 def runs_of(ticket: Ticket) -> list[Run]:
     """What rules did to the ticket, in order."""
     return list(Run.unscoped.filter(ticket=ticket).select_related("rule").order_by("pk"))
+
+
+def make_recurring(workspace: Workspace, now: dt.datetime = NOW, **changes: Any) -> RecurringTicket:
+    """A ticket that opens every day at nine in Berlin, unless told otherwise; saved at `now`."""
+    given = {
+        "name": "Backups",
+        "schedule": {"every": "day", "at": "09:00", "timezone": "Europe/Berlin", "starts_on": "2026-01-01"},
+        "subject": "Check the backups",
+        "description": "Restore one of them.",
+        "requester_email": "it@acme.example",
+        **changes,
+    }
+    return recurring.save_recurring(workspace=workspace, changes=given, now=now)
