@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from helpdesk.accounts.admin_site import ReadOnlyAdmin, WorkspaceAdmin, WorkspaceForm
 from helpdesk.errors import DomainError
-from slas.models import GOALS, BusinessHours, Clock, Job, SLAPolicy, SLATerms
+from slas.models import GOALS, BusinessHours, Clock, Job, SLAPolicy, SLATerms, WorkingHours
 from slas.services import setup
 from tickets.admin_site import OfTicket
 
@@ -171,6 +171,15 @@ class ClockAdmin(OfTicket):
     list_display = ("ticket", "goal", "cycle", "run", "policy", "due_at", "satisfied_at", "breached_at")
     list_filter = ("goal", "run", ("breached_at", admin.EmptyFieldListFilter))
     list_select_related = ("ticket", "policy")
+
+
+@admin.register(WorkingHours)
+class WorkingHoursAdmin(ReadOnlyAdmin):
+    """Which agents work which hours; the page of the hours changes it."""
+
+    list_display = ("membership", "business_hours", "created_at")
+    list_select_related = ("membership__user", "business_hours")
+    search_fields = ("membership__user__name", "business_hours__name")
 
 
 @admin.register(SLATerms)

@@ -203,6 +203,11 @@ PAGES = [
     *rows("GET POST", "automation:dry-run", "admin", "rule"),
     *rows("POST", "automation:dry-run-switch-on", "admin", "rule"),
     # Macros
+    *rows("GET", "automation:macro-list", "admin"),
+    *rows("GET POST", "automation:macro-new", "admin"),
+    *rows("GET POST", "automation:macro-edit", "admin", "macro"),
+    *rows("POST", "automation:macro-move", "admin", "macro", direction="down"),
+    *rows("POST", "automation:macro-delete", "admin", "macro"),
     *rows("GET", "automation:macros", "agent"),
     *rows("POST", "automation:macros-run", "agent", macro="$macro", ticket=["$ticket", "$other_ticket"]),
     *rows("GET", "automation:ticket-macros", "agent", "ticket"),

@@ -6,12 +6,17 @@ from helpdesk.api import people
 from tickets.automation.api import dry_runs, rules
 from tickets.automation.api import macros as api_macros
 from tickets.automation.api import recurring as recurring_api
-from tickets.automation.views import dry_run, macros, recurring
+from tickets.automation.views import dry_run, macro_settings, macros, recurring
 from tickets.automation.views import rules as pages
 
 app_name = "automation"
 urlpatterns = [
     # Console
+    path("settings/macros", macro_settings.macro_list, name="macro-list"),
+    path("settings/macros/new", macro_settings.macro_form, name="macro-new"),
+    path("settings/macros/<uuid:macro_id>", macro_settings.macro_form, name="macro-edit"),
+    path("settings/macros/<uuid:macro_id>/move", macro_settings.macro_move, name="macro-move"),
+    path("settings/macros/<uuid:macro_id>/delete", macro_settings.macro_delete, name="macro-delete"),
     path("settings/automation", pages.rules, name="rules"),
     path("settings/automation/new", pages.rule, name="rule-new"),
     path("settings/automation/order", pages.rules_order, name="order"),

@@ -112,17 +112,18 @@ def fill(workspace: Workspace, start: int, count: int) -> None:
             expires_at=NOW,
         )
         IdempotencyKey.unscoped.create(workspace=workspace, caller="x", key=word, endpoint="/", body_hash=word)
-        give_service_levels(workspace, word, first)
+        give_service_levels(workspace, word, first, member)
         give_automation(workspace, word, first, team)
         apps.get_model("portal", "Satisfaction").unscoped.create(
             workspace=workspace, ticket=first, contact=contact, rating=5, resolved_at=NOW
         )
 
 
-def give_service_levels(workspace: Workspace, word: str, ticket: Ticket) -> None:
+def give_service_levels(workspace: Workspace, word: str, ticket: Ticket, member: Membership) -> None:
     """A row of every model of the service levels."""
     model = {name: apps.get_model("slas", name).unscoped for name in ("BusinessHours", "SLAPolicy", "SLATerms", "Job")}
-    model["BusinessHours"].create(workspace=workspace, name=word)
+    hours = model["BusinessHours"].create(workspace=workspace, name=word)
+    apps.get_model("slas", "WorkingHours").unscoped.create(workspace=workspace, membership=member, business_hours=hours)
     model["Job"].create(workspace=workspace, kind="derive")
     policy = model["SLAPolicy"].create(workspace=workspace, name=word, first_response_hours=1, resolution_hours=8)
     terms = model["SLATerms"].create(workspace=workspace, policy=policy, document={}, digest=word)

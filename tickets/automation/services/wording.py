@@ -327,7 +327,7 @@ _DO: dict[str, Callable[[Mapping[str, Any], Names], str]] = {
 # The same where there is room for more.
 _IN_FULL: dict[str, Callable[[Mapping[str, Any], Names], str]] = {
     "add_note": lambda action, names: f"add the note {_quoted(str(action.get('body') or UNSAID))}",
-    "escalate": lambda action, names: "escalate: the priority a step up",
+    "escalate": lambda action, names: "escalate: the priority a step up, and the lead of its team is told",
 }
 
 

@@ -3,16 +3,19 @@
 Set SCREENSHOTS=folder to keep pictures of every step.
 """
 
+import datetime as dt
 import re
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from helpdesk.accounts.models import Membership, Team
 from helpdesk.accounts.tests.factories import ContactFactory, OrganizationFactory, WorkspaceFactory
 from helpdesk.tests.browser import accessible, picture, sign_in
-from tickets.automation.models import Rule
+from tickets.automation.models import DryRun, Rule
+from tickets.automation.services import dry_run
 from tickets.automation.tests.factories import make_rule, run_rules
 from tickets.models import Comment, Ticket
 from tickets.tests.factories import CategoryFactory, make_agent, make_ticket
@@ -42,9 +45,19 @@ def order(workspace: Any) -> list[str]:
     return list(Rule.objects.for_workspace(workspace).order_by("position").values_list("name", flat=True))
 
 
-def test_a_rule_is_built_switched_on_at_work_and_explained(live_server, open_browser, workspace, billing):
+def test_a_rule_is_built_tried_switched_on_at_work_and_explained(live_server, open_browser, workspace, billing):
     category = CategoryFactory(workspace=workspace, name="Billing")
     CategoryFactory(workspace=workspace, name="Login")
+    ContactFactory(
+        workspace=workspace,
+        name="Jane Smith",
+        email="jane@customers.example",
+        attributes={"plan": "VIP"},
+        organization=OrganizationFactory(workspace=workspace, name="Northwind"),
+    )
+    last_week = timezone.now() - dt.timedelta(days=7)
+    make_ticket(workspace, now=last_week, subject="Charged twice in February", category_id=category.pk)
+    make_ticket(workspace, now=last_week, subject="Cannot log in")
     page = open_browser()
     sign_in(page, live_server.url)
 
@@ -68,7 +81,9 @@ def test_a_rule_is_built_switched_on_at_work_and_explained(live_server, open_bro
     first.select_option("attribute")
     expect(page.get_by_label("Name of the attribute")).to_be_visible()
     expect(first).to_be_focused()  # the form was drawn anew around it
+    expect(page.locator(".htmx-request, .htmx-swapping, .htmx-settling")).to_have_count(0)
     page.keyboard.press("Tab")
+    expect(page.get_by_label("Name of the attribute")).to_be_focused()
     page.keyboard.type("plan")
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
@@ -127,6 +142,21 @@ def test_a_rule_is_built_switched_on_at_work_and_explained(live_server, open_bro
         {"do": "set_priority", "priority": "urgent"},
     ]
 
+    # Tried on what has happened: one of the two tickets of the last days would have matched; nothing is changed.
+    page.get_by_role("listitem").filter(has_text="VIP billing tickets").get_by_role("link", name="Try it").click()
+    page.get_by_role("button", name="Try it on the last 30 days").click()
+    page.get_by_text("Waiting to begin").wait_for()
+    dry_run.run(dry_run_id=DryRun.unscoped.get().pk, clock=timezone.now)
+    expect(page.locator(".verdict")).to_have_text("Would have matched 1 of 2 tickets")
+    expect(page.locator(".answers")).to_contain_text("Charged twice in February")
+    expect(page.locator(".answers")).to_contain_text("Priority medium → urgent")
+    page.get_by_role("link", name="Not matched").click()
+    expect(page.locator(".answers")).to_contain_text("Cannot log in")
+    accessible(page)
+    picture(page, "3-tried")
+    assert set(Ticket.unscoped.filter(created_at=last_week).values_list("priority", flat=True)) == {"medium"}
+    page.get_by_role("link", name="Automation").first.click()
+
     # Switched on from the list, with the keyboard.
     row = page.get_by_role("listitem").filter(has_text="VIP billing tickets")
     expect(row).to_contain_text("Never ran")
@@ -139,13 +169,6 @@ def test_a_rule_is_built_switched_on_at_work_and_explained(live_server, open_bro
     accessible(page)
 
     # A customer of the plan writes.
-    ContactFactory(
-        workspace=workspace,
-        name="Jane Smith",
-        email="jane@customers.example",
-        attributes={"plan": "VIP"},
-        organization=OrganizationFactory(workspace=workspace, name="Northwind"),
-    )
     ticket = make_ticket(workspace, subject="The invoice of March is wrong", category_id=category.pk)
     assert run_rules(ticket) == 1
     ticket = Ticket.unscoped.get(pk=ticket.pk)

@@ -368,7 +368,7 @@ class TestInWords:
             "Remove the tags new and cold": {"do": "remove_tags", "tags": ["new", "cold"]},
             "Add the note “Call them. Today.”": {"do": "add_note", "body": "Call them.\n\nToday."},
             "Let Maria Rossi watch it": {"do": "add_watcher", "user_id": user_id},
-            "Escalate: the priority a step up": {"do": "escalate"},
+            "Escalate: the priority a step up, and the lead of its team is told": {"do": "escalate"},
             "Apply an SLA policy that was deleted": {"do": "set_sla_policy", "policy_id": UNKNOWN},
             "Send the canned response “Thanks”": {
                 "do": "send_canned_response",

@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 
 from helpdesk.accounts.tests.factories import TeamFactory, WorkspaceFactory
 from helpdesk.tests.browser import accessible, picture, sign_in
+from tickets.automation.models import Macro
 from tickets.automation.tests.factories import make_macro
 from tickets.events import SYSTEM
 from tickets.models import Comment, Ticket
@@ -190,3 +191,29 @@ def test_where_no_script_runs(live_server: Any, chromium: Any, workspace: Any) -
     expect(page.get_by_text("Wait for the customer: status pending, watched by Maria Rossi.")).to_be_visible()
     context.close()
     assert Comment.objects.for_workspace(workspace).filter(body="Escalated.").count() == 2
+
+
+@pytest.mark.parametrize(("width", "height", "dark"), [(1440, 900, False), (390, 844, True)])
+def test_an_admin_makes_a_macro(
+    live_server: Any, open_browser: Any, workspace: Any, width: int, height: int, dark: bool
+) -> None:
+    make_agent(workspace, "admin", user__name="Ada Admin", user__email="ada@acme.example")
+    page = open_browser(width, height, dark)
+    sign_in(page, live_server.url, "ada@acme.example")
+    page.goto(f"{live_server.url}/settings/macros")
+    accessible(page)
+    page.get_by_role("link", name="New macro").click()
+    page.get_by_label("Name", exact=True).fill("Ask again")
+    page.locator("[id='then.0.status']").select_option("pending")
+    page.get_by_role("button", name="Add an action").click()
+    expect(page.locator("[id='then.1.do']")).to_be_focused()  # drawn, and htmx has seen it
+    page.locator("[id='then.1.do']").select_option("add_tags")
+    page.locator("[id='then.1.tags']").fill("waiting")
+    accessible(page)
+    picture(page, f"macro-form-{width}")
+    page.get_by_role("button", name="Save", exact=True).last.click()
+    page.get_by_text("Saved the macro").wait_for()
+    accessible(page)
+    picture(page, f"macro-list-{width}")
+    made = Macro.objects.for_workspace(workspace).get(name="Ask again")
+    assert made.actions == [{"do": "set_status", "status": "pending"}, {"do": "add_tags", "tags": ["waiting"]}]
