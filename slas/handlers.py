@@ -41,11 +41,6 @@ def catch_up(workspace_id: UUID, ticket_ids: Sequence[UUID] | None, now: dt.date
 class Levels(ServiceLevels):
     """What the automation asks of the service levels."""
 
-    def is_open(self, workspace_id: UUID, now: dt.datetime) -> bool:
-        """Whether the workspace's default business hours are open; round the clock where there are none."""
-        hours = rules.default_hours(workspace_id)
-        return hours is None or rules.calendar_of(hours).is_open(now)
-
     def opening(self, workspace_id: UUID) -> Callable[[dt.datetime], bool]:
         """By the workspace's default business hours as they are today."""
         hours = rules.default_hours(workspace_id)

@@ -20,7 +20,7 @@ class ServiceLevels:
 
     def is_open(self, workspace_id: UUID, now: dt.datetime) -> bool:
         """Whether it is business hours in the workspace."""
-        return True
+        return self.opening(workspace_id)(now)
 
     def opening(self, workspace_id: UUID) -> Callable[[dt.datetime], bool]:
         """What tells whether it is business hours at a moment: for very many moments, `is_open` asks each time."""

@@ -124,15 +124,15 @@ def facts_of(activity: Activity, now: dt.datetime, *, asked: Collection[str] = F
         _, own, companys, *values = cursor.fetchone()
     read = dict(zip(fields, values, strict=True))
     attributes = {**_attributes(companys), **_attributes(own)}
-    choices = {name: _set(read[name]) for name in _CHOICES if name in read}
-    choices["language"] = _set(attributes.get("language"))
+    choices = {name: words_of(read[name]) for name in _CHOICES if name in read}
+    choices["language"] = words_of(attributes.get("language"))
     if "requester" in read:
         choices["requester"] = frozenset(map(plain, (read["requester"], "@" + read["requester"].rpartition("@")[2])))
     if "sla_state" in read:
         state = deadlines.state(deadlines.read(orjson.loads(read["sla_state"] or "null")), now)
-        choices["sla_state"] = _set(state.value if state else None)
+        choices["sla_state"] = words_of(state.value if state else None)
     if "rating" in asked and activity.event == Event.SATISFACTION_SUBMITTED:
-        choices["rating"] = _set(activity.payload["data"]["rating"])
+        choices["rating"] = words_of(activity.payload["data"]["rating"])
     return Facts(
         choices=choices,
         texts={name: read[name] for name in ("subject", "body") if name in read},
@@ -141,7 +141,7 @@ def facts_of(activity: Activity, now: dt.datetime, *, asked: Collection[str] = F
     )
 
 
-def _set(value: Any) -> frozenset[str]:
+def words_of(value: Any) -> frozenset[str]:
     """What a ticket has, as tests compare it."""
     words = map(plain, value if isinstance(value, list) else [value])
     return frozenset(word for word in words if word != NONE)

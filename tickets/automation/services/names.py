@@ -83,7 +83,7 @@ def names_of(workspace_id: UUID, group: Group, actions: Sequence[Mapping[str, An
         parents={str(pk): str(parent) if parent else None for pk, _, parent, _ in categories},
         live_categories=frozenset(str(pk) for pk, _, _, archived_at in categories if archived_at is None),
         teams={str(team.pk): team.name for team in teams},
-        led_teams=frozenset(str(team.pk) for team in teams if getattr(team, "lead_id", None)),
+        led_teams=frozenset(str(team.pk) for team in teams if team.lead_id),
         users={str(one.user_id): str(one.user) for one in members},
         members=frozenset(str(one.user_id) for one in members if one.is_active),
         workers=frozenset(

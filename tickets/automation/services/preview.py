@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from tickets.automation.services import pool
 from tickets.automation.services.names import Names
 from tickets.automation.services.rewind import Ticket
+from tickets.automation.services.wording import METHODS, quoted
 from tickets.lifecycle import ACTIVE, RANK, IllegalMove, Priority, Status, move
 
 Action = Mapping[str, Any]
-LONGEST = 80  # characters of a note
 
 
 @dataclass(frozen=True)
@@ -83,8 +82,7 @@ def _choose(action: Action, ticket: Ticket, names: Names, agent: str | None) -> 
         raise _Nothing(f"left with its agent: {agent}")
     if ticket.status not in ACTIVE:
         raise _Nothing("left unassigned: it was not in work")
-    how = {pool.LEAST_BUSY: "the least busy", pool.ROUND_ROBIN: "the next in turn"}[action["method"]]
-    return f"assigned to {how} of {whom} (who that was then is not known)"
+    return f"assigned to {METHODS[action['method']]} of {whom} (who that was then is not known)"
 
 
 def _set_team(action: Action, ticket: Ticket, names: Names) -> str:
@@ -144,13 +142,8 @@ def _remove_tags(action: Action, ticket: Ticket, names: Names) -> str:
     return f"{_listed(gone)} taken away"
 
 
-def _quoted(text: str) -> str:
-    line = " ".join(text.split())
-    return f"“{line if len(line) <= LONGEST else line[: LONGEST - 1].rstrip() + '…'}”"
-
-
 def _add_note(action: Action, ticket: Ticket, names: Names) -> str:
-    return f"note added: {_quoted(action['body'])}"
+    return f"note added: {quoted(action['body'])}"
 
 
 def _member(pk: str, names: Names) -> str:
@@ -169,7 +162,7 @@ def _set_sla_policy(action: Action, ticket: Ticket, names: Names) -> str:
 
 def _send_canned_response(action: Action, ticket: Ticket, names: Names) -> str:
     title = _named(names.responses, action["canned_response_id"], "canned response")
-    return f"canned response {_quoted(title)} sent to the customer"
+    return f"canned response {quoted(title)} sent to the customer"
 
 
 def _notify(action: Action, ticket: Ticket, names: Names) -> str:

@@ -22,8 +22,9 @@ from django.db import connection
 
 from helpdesk.accounts.models import Contact
 from tickets import deadlines
-from tickets.automation.conditions import NONE, Facts, plain
+from tickets.automation.conditions import Facts, plain
 from tickets.automation.levels import service_levels
+from tickets.automation.services.facts import words_of
 from tickets.automation.services.names import Names
 from tickets.deadlines import Deadline, Run, State
 from tickets.events import Event
@@ -366,13 +367,13 @@ class Asked:
             elif name == "tag":
                 choices[name] = frozenset(map(plain, ticket.tags))
             elif name == "language":
-                choices[name] = _words(attributes.get("language"))
+                choices[name] = words_of(attributes.get("language"))
             elif name == "requester":
                 choices[name] = _address(ticket.requester)
             elif name == "sla_state":
                 choices[name] = _one(state.value if (state := state_then(past.deadlines, moment)) else None)
             elif name == "rating" and about.event == Event.SATISFACTION_SUBMITTED:
-                choices[name] = _words(about.data["rating"])
+                choices[name] = words_of(about.data["rating"])
         return Facts(
             choices=choices,
             texts={
@@ -397,11 +398,6 @@ def _pair(one: str, other: str) -> frozenset[str]:
 @lru_cache(maxsize=8192)
 def _address(email: str) -> frozenset[str]:
     return frozenset(map(plain, (email, "@" + email.rpartition("@")[2])))
-
-
-def _words(value: Any) -> frozenset[str]:
-    words = map(plain, value if isinstance(value, list) else [value])
-    return frozenset(word for word in words if word != NONE)
 
 
 def state_then(promises: Sequence[Deadline], moment: dt.datetime) -> State | None:

@@ -277,14 +277,14 @@ _LEFT, _NO_TEAM = "somebody who has left", "a deleted team"
 _user, _category = _name("user_id", _LEFT), _name("category_id")
 _team = _name("team_id", _NO_TEAM, "team ")
 _policy = _name("policy_id", "an SLA policy that was deleted", "the SLA policy ")
-_METHODS = {"least_busy": "the least busy", "round_robin": "the next in turn"}
+METHODS = {"least_busy": "the least busy", "round_robin": "the next in turn"}
 
 
 def _assign(action: Mapping[str, Any], names: Names) -> str:
     if "method" not in action:
         return f"assign to {_user(action, names)}"
     whom = _team(action, names) if action.get("team_id") else "everybody"
-    return f"assign to {_METHODS.get(str(action['method']), UNSAID)} of {whom}"
+    return f"assign to {METHODS.get(str(action['method']), UNSAID)} of {whom}"
 
 
 def _tags(action: Mapping[str, Any]) -> str:
@@ -326,12 +326,13 @@ _DO: dict[str, Callable[[Mapping[str, Any], Names], str]] = {
 }
 # The same where there is room for more.
 _IN_FULL: dict[str, Callable[[Mapping[str, Any], Names], str]] = {
-    "add_note": lambda action, names: f"add the note {_quoted(str(action.get('body') or UNSAID))}",
+    "add_note": lambda action, names: f"add the note {quoted(str(action.get('body') or UNSAID))}",
     "escalate": lambda action, names: "escalate: the priority a step up, and the lead of its team is told",
 }
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text on one line in quotation marks; of a long one the beginning."""
     line = " ".join(text.split())
     return f"“{line if len(line) <= NOTE_LENGTH else line[: NOTE_LENGTH - 1].rstrip() + '…'}”"
 
