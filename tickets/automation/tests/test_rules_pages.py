@@ -514,15 +514,12 @@ class TestTheBuilder:
         before = queries(client, addresses[0])
         assert before <= queries(client, addresses[1]) <= before + 1 <= 14  # the names of what it names
 
-    def test_leads_on_to_trying_it_where_that_can_be_done(
-        self, client: Client, workspace: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(views, "_dry_run_url", lambda rule_id: f"/try/{rule_id}")
+    def test_leads_on_to_trying_it(self, client: Client, workspace: Any) -> None:
         page = client.get(url("rule-new"), {"start": "late"})
         assert "Save and try it" in words(page)
         answer = client.post(url("rule-new"), sent(page, then_do="try", is_active=[]))
         (rule,) = kept(workspace)
-        assert (answer["Location"], rule["is_active"]) == (f"/try/{rule['id']}", False)
+        assert (answer["Location"], rule["is_active"]) == (url("dry-run", rule["id"]), False)
 
 
 # --- Logs -----------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Lower
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import trigger_client_event
@@ -176,8 +176,9 @@ def rule(request: WorkspaceRequest, rule_id: UUID | None = None) -> HttpResponse
             draft.refuse(error)
         else:
             messages.success(request, f"Saved the rule “{saved.name}”.")
-            dry_run = _dry_run_url(saved.pk) if request.POST.get("then_do") == "try" else ""
-            return redirect(dry_run or "automation:rules")
+            if request.POST.get("then_do") == "try":
+                return redirect("automation:dry-run", saved.pk)
+            return redirect("automation:rules")
     draft.focus = draft.first_wrong
     return _builder(request, draft, chosen, status=400)
 
@@ -196,7 +197,6 @@ def _builder(request: WorkspaceRequest, draft: Draft, chosen: Rule | None, statu
         "rule": chosen,
         "sentence": wording.sentence_of(draft, names),
         "organizations": organizations,
-        "may_try": bool(_dry_run_url(chosen.pk if chosen else UUID(int=0))),
     }
     template = "automation/_rule_form.html" if getattr(request, "htmx", False) else "automation/rule.html"
     return render(request, template, context, status=status)
@@ -235,14 +235,6 @@ def _add_organizations(request: WorkspaceRequest, draft: Draft) -> None:
             test.typed = ""
         else:
             test.errors["add"] = [f"There is no organisation called “{test.typed}”."]
-
-
-def _dry_run_url(rule_id: UUID) -> str:
-    """Where a rule is tried on past tickets."""
-    try:
-        return reverse("automation:dry-run", args=[rule_id])
-    except NoReverseMatch:
-        return ""
 
 
 # --- Logs -------------------------------------------------------------------------------------
