@@ -7,7 +7,7 @@
 import ipaddress
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import environ
 from csp.constants import NONCE, NONE, SELF
@@ -95,6 +95,7 @@ INSTALLED_APPS = [
     "helpdesk.api",
     "tickets",
     "tickets.automation.apps.AutomationConfig",
+    "tickets.mail.apps.MailConfig",
     "slas",
     "portal",
 ]
@@ -327,6 +328,11 @@ if mail_url := env.str("EMAIL_URL", default=""):
     globals().update(env.email_url_config(mail_url))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="helpdesk@localhost")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+# The domain of the addresses that mail can be forwarded to, and of our Message-IDs.
+MAIL_DOMAIN = env.str("MAIL_DOMAIN", default=urlsplit(SITE_URL).hostname or "localhost").lower()
+MAIL_BIND = env.str("MAIL_BIND", default="127.0.0.1")
+MAIL_PORT = env.int("MAIL_PORT", default=2525)
+MAIL_MAX_BYTES = env.int("MAIL_MAX_BYTES", default=50 * 1024 * 1024)
 
 # --- Time and language ------------------------------------------------------------------------
 

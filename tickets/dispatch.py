@@ -50,20 +50,20 @@ class _Relay:
         _queue(RELAY_TASK, [self.ids])
 
 
-def queue_after_commit(task: str, *arguments: Any) -> None:
-    """Queue a task once the running transaction is committed; it must also be found by a sweep.
+def queue_after_commit(task: str, *arguments: Any, delay: float = 0) -> None:
+    """Queue a task once the running transaction is committed, to run after `delay` seconds (up to 300).
 
-    A broker that is away neither fails the request nor loses anything then.
+    It must also be found by a sweep: a broker that is away neither fails the request nor loses anything then.
     """
-    transaction.on_commit(lambda: _queue(task, arguments), robust=True)
+    transaction.on_commit(lambda: _queue(task, arguments, delay), robust=True)
 
 
-def _queue(task: str, arguments: Sequence[Any]) -> None:
+def _queue(task: str, arguments: Sequence[Any], delay: float = 0) -> None:
     global _broker_away_until
     if time.monotonic() < _broker_away_until:
         return
     try:
-        celery_app.send_task(task, args=list(arguments))
+        celery_app.send_task(task, args=list(arguments), countdown=delay or None)
     except (OperationalError, RedisError, OSError) as error:
         # The request must not fail: the row is committed and the sweep will find it.
         _broker_away_until = time.monotonic() + BROKER_REST_SECONDS

@@ -2,8 +2,11 @@
 
 import re
 from functools import lru_cache
+from html import escape
+from typing import Any
 
 import nh3
+from linkify_it import LinkifyIt
 from markdown_it import MarkdownIt
 
 # An allow-list: nothing that runs, styles, loads or frames. Images come as attachments.
@@ -13,12 +16,37 @@ _TAGS = {
 }  # fmt: skip
 _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
 _SCHEMES = {"http", "https", "mailto", "tel"}
+LONGEST_LINK = 2000
+MOST_LINKS = 2000
 
 
-@lru_cache(maxsize=1)
-def _markdown() -> MarkdownIt:
+class _Linkify(LinkifyIt):  # type: ignore[misc]  # the library has no types
+    """Finds bare addresses, and passes over words longer than any that people follow.
+
+    The search takes time by the square of a word's length: a minute for one of 200,000 characters.
+    """
+
+    def test(self, text: str) -> bool:
+        return bool(super().test(_without_long_words(text)))
+
+    def match(self, text: str) -> list[Any] | None:
+        found: list[Any] | None = super().match(_without_long_words(text))
+        return found
+
+    def match_at_start(self, text: str) -> Any:
+        return super().match_at_start(_without_long_words(text[: LONGEST_LINK + 1]))
+
+
+def _without_long_words(text: str) -> str:
+    """Such words as white space of the same length, so that places stay."""
+    return re.sub(rf"\S{{{LONGEST_LINK + 1},}}", lambda word: " " * len(word[0]), text)
+
+
+@lru_cache(maxsize=2)
+def _markdown(*, links: bool) -> MarkdownIt:
     # No raw HTML; single line breaks count, as people who write mail expect.
-    parser = MarkdownIt("commonmark", {"html": False, "linkify": True, "breaks": True, "maxNesting": 20})
+    parser = MarkdownIt("commonmark", {"html": False, "linkify": links, "breaks": True, "maxNesting": 20})
+    parser.linkify = _Linkify()
     return parser.enable(["linkify", "table", "strikethrough"]).disable("image")
 
 
@@ -31,7 +59,24 @@ def sanitise(html: str) -> str:
 
 def render(text: str) -> str:
     """Markdown as sanitised HTML."""
-    return sanitise(_markdown().render(text)).strip()
+    # Each bare address that becomes a link copies the list of all: by the thousand they stay text.
+    few = sum(1 for _ in re.finditer(r"[.:@]\S", text)) <= MOST_LINKS
+    return sanitise(_markdown(links=few).render(text)).strip()
+
+
+def render_plain(text: str) -> str:
+    """Plain text, as in a mail, as sanitised HTML: paragraphs, line breaks and links; nothing else is markup."""
+    paragraphs = re.split(r"\n[ \t]*\n\s*", text.strip())
+    return sanitise("".join(f"<p>{_linked(paragraph)}</p>" for paragraph in paragraphs if paragraph))
+
+
+def _linked(text: str) -> str:
+    """Text as HTML, its bare web and mail addresses as links."""
+    pieces, end = [], 0
+    for link in _Linkify().match(text) or []:
+        pieces += [escape(text[end : link.index]), f'<a href="{escape(link.url)}">{escape(link.text)}</a>']
+        end = link.last_index
+    return "".join([*pieces, escape(text[end:])]).replace("\n", "<br>")
 
 
 def fill(text: str, variables: dict[str, str]) -> str:

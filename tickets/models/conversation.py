@@ -1,6 +1,6 @@
 """What was said: comments and files."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from django.db import models
 from django.db.models import Q
@@ -8,6 +8,15 @@ from django.utils import timezone
 
 from helpdesk.accounts.models import Contact, User, WorkspaceModel
 from tickets.models.ticket import CHANNELS, Ticket
+
+
+class Delivery(TypedDict):
+    """How the mail of a comment fares, for whoever shows the comment; written by what sends it."""
+
+    state: str  # waiting, sent, partly (some recipients only), failed, bounced, held or cancelled
+    at: str  # since when, ISO 8601 in UTC; of a waiting one: when it will be sent
+    to: list[str]  # the addresses
+    reason: str  # why it failed, bounced or is held, in words; else empty
 
 
 class Comment(WorkspaceModel):
@@ -22,9 +31,21 @@ class Comment(WorkspaceModel):
     author_name = models.CharField(max_length=120)
     body = models.TextField()
     body_html = models.TextField(editable=False, help_text="Made from the body, sanitised.")
+    folded_text = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Quoted history and signature of a mail: kept, shown on demand.",
+    )
+    folded_html = models.TextField(
+        blank=True, default="", db_default="", editable=False, help_text="The same as it looked, sanitised."
+    )
     is_internal = models.BooleanField(default=False)
     is_automatic = models.BooleanField(default=False, help_text="Sent by a machine: never a first response.")
     channel = models.CharField(max_length=10, choices=CHANNELS)
+    delivery = models.JSONField(
+        null=True, blank=True, editable=False, help_text="How its mail fares: `tickets.models.conversation.Delivery`."
+    )
     created_at = models.DateTimeField(default=timezone.now)
     edited_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)

@@ -65,6 +65,12 @@ class Ticket(WorkspaceModel):
     subject = models.CharField(max_length=255)
     description = models.TextField()
     description_html = models.TextField(editable=False, help_text="Made from the description, sanitised.")
+    folded_text = models.TextField(
+        blank=True, default="", db_default="", help_text="Quoted history and signature of the mail that opened it."
+    )
+    folded_html = models.TextField(
+        blank=True, default="", db_default="", editable=False, help_text="The same as it looked, sanitised."
+    )
     status = models.CharField(max_length=10, choices=STATUSES, default=Status.OPEN.value)
     priority = models.CharField(max_length=10, choices=PRIORITIES, default=Priority.MEDIUM.value)
     priority_rank = models.GeneratedField(

@@ -4,6 +4,7 @@ import datetime as dt
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from helpdesk.accounts.models import Contact, Membership, Team
 from helpdesk.accounts.roles import Permission
 from helpdesk.errors import Conflict, InvalidInput, LostUpdate, NotFound
 from tickets.events import Actor, ActorKind
-from tickets.markup import is_text
+from tickets.markup import is_text, render_plain, sanitise
 from tickets.models import Category, Field, Tag, Ticket
 
 SUBJECT_LENGTH = 255
@@ -22,6 +23,27 @@ TEXT_LENGTH = 200_000
 NAME_LENGTH = 120
 ANSWER_LENGTH = 1000  # of a text in a custom field
 LARGEST_NUMBER = 10**15  # beyond it, not every reader of JSON keeps whole numbers exact
+
+
+@dataclass(frozen=True)
+class Original:
+    """How a message was written where it comes from, a mail for example.
+
+    Its text is plain, not Markdown. `html` is how it looked, `folded_text` and `folded_html` the quoted history
+    and signature that are shown on demand; HTML need not be safe, it is sanitised when it is kept.
+    """
+
+    html: str = ""
+    folded_text: str = ""
+    folded_html: str = ""
+
+    def shown(self, body: str) -> str:
+        """The sanitised HTML of the message whose plain text is `body`."""
+        return (sanitise(self.html).strip() if self.html else "") or render_plain(body)
+
+    def kept(self) -> dict[str, str]:
+        """The fields of what is folded, as they are stored."""
+        return {"folded_text": self.folded_text, "folded_html": sanitise(self.folded_html).strip()}
 
 
 def agent(membership: Membership) -> Actor:

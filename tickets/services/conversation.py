@@ -49,6 +49,7 @@ def _add(
     automatic: bool = False,
     attachment_ids: Sequence[UUID] = (),
     author_name: str = "",
+    original: base.Original | None = None,
 ) -> Comment:
     body = base.text("body", body, longest=base.TEXT_LENGTH)
     comment = Comment(
@@ -59,7 +60,8 @@ def _add(
         author_contact_id=actor.contact_id,
         author_name=(author_name or actor.name)[: base.NAME_LENGTH],
         body=body,
-        body_html=markup.render(body),
+        body_html=original.shown(body) if original else markup.render(body),
+        **(original.kept() if original else {}),
         is_internal=internal,
         is_automatic=automatic,
         channel=channel,
@@ -189,22 +191,35 @@ def customer_reply(
     automatic: bool = False,
     attachments: Sequence[Attachment] = (),
     actor: Actor | None = None,
+    original: base.Original | None = None,
+    vouched: bool = False,
 ) -> Delivered:
-    """A customer writes on a ticket they take part in.
+    """A customer writes on a ticket they take part in, or for which the door vouches: it has seen a proof that they
+    got a message of it, like a signed Message-ID. That alone does not make them take part.
 
     A pending or resolved ticket opens again. A closed one does within the workspace's window since
     its last close; later a new ticket is opened and linked as follow-up. Automatic mail is kept
     with the conversation and never moves the ticket. A merged ticket passes the message on.
+    With an `original` the body is its plain text; otherwise it is Markdown.
 
     Raises NotFound when the customer does not take part, InvalidInput for the body.
     """
     fresh = _end_of_merges(ticket)
     actor = actor or base.customer(contact)
-    if not access.takes_part(ticket=fresh, contact=contact):
+    if not vouched and not access.takes_part(ticket=fresh, contact=contact):
         raise NotFound("There is no such ticket.")
     if not automatic and not can_reopen(fresh, now):
-        return Delivered(_follow_up(fresh, contact, body, channel, attachments, actor, now), None, True)
-    comment = _add(fresh, author_type="customer", actor=actor, body=body, channel=channel, now=now, automatic=automatic)
+        return Delivered(_follow_up(fresh, contact, body, channel, attachments, actor, now, original), None, True)
+    comment = _add(
+        fresh,
+        author_type="customer",
+        actor=actor,
+        body=body,
+        channel=channel,
+        now=now,
+        automatic=automatic,
+        original=original,
+    )
     for attachment in attachments:
         attachment.ticket, attachment.comment = fresh, comment
         attachment.save()
@@ -245,6 +260,7 @@ def _follow_up(
     attachments: Sequence[Attachment],
     actor: Actor,
     now: dt.datetime,
+    original: base.Original | None,
 ) -> Ticket:
     """A new ticket that continues one that was closed too long ago to reopen."""
     try:
@@ -260,6 +276,7 @@ def _follow_up(
             channel=channel,
             actor=actor,
             attachments=attachments,
+            original=original,
             now=now,
         )
     except InvalidInput as error:

@@ -58,11 +58,13 @@ def open_ticket(
     number: int | None = None,
     custom_fields: Mapping[str, Any] | None = None,
     is_complete: bool = False,
+    original: base.Original | None = None,
 ) -> Ticket:
     """Open a ticket for a customer, who becomes a contact of the workspace if they are new.
 
     `is_complete` asks for every required custom field: of an agent who fills in the form, never of
     a ticket that comes in. `number` is one that the caller has reserved; otherwise it is the next.
+    With an `original` the description is its plain text; otherwise it is Markdown.
 
     Raises InvalidInput naming the field, NotFound for a category, agent or team that is not of this
     workspace.
@@ -94,7 +96,8 @@ def open_ticket(
         number=reserve_numbers(workspace.pk, 1)[0] if number is None else number,
         subject=subject,
         description=description,
-        description_html=markup.render(description),
+        description_html=original.shown(description) if original else markup.render(description),
+        **(original.kept() if original else {}),
         priority=priority,
         channel=channel,
         requester=contact,

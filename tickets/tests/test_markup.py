@@ -8,7 +8,7 @@ from django.conf import settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickets.markup import fill, is_text, render, sanitise
+from tickets.markup import LONGEST_LINK, fill, is_text, render, render_plain, sanitise
 
 ATTACKS = [
     "<script>alert(1)</script>",
@@ -115,3 +115,30 @@ class TestVariables:
 @pytest.mark.parametrize(("value", "expected"), [("ok é 漢", True), ("a\0b", False), ("\ud800", False)])
 def test_what_can_be_stored(value, expected):
     assert is_text(value) is expected
+
+
+def test_plain_text_keeps_its_lines_and_shows_markup_as_it_was_written():
+    html = render_plain("# One & <b>two</b>\nthree\n\n* four")
+    assert html == "<p># One &amp; &lt;b&gt;two&lt;/b&gt;<br>three</p><p>* four</p>"
+
+
+def test_bare_addresses_in_plain_text_become_links():
+    html = render_plain('See "https://a.example.com/?x=1&y=2", or write to jo@example.com.')
+    assert 'href="https://a.example.com/?x=1&amp;y=2"' in html
+    assert 'href="mailto:jo@example.com"' in html
+    assert html.endswith(".</p>")
+
+
+@given(st.text())
+def test_plain_text_is_never_more_than_text_and_links(text):
+    assert not re.search(r"<(?!/?(p|a|br)\b)", render_plain(text))
+
+
+@pytest.mark.parametrize("bait", ["a.com/(" * 28_000, "a.com/(\n" * 22_000, "http://" * 28_000, "a@b.co " * 28_000])
+def test_links_are_looked_for_in_bounded_time(bait):
+    assert render(bait) and render_plain(bait)  # minutes, when the time grew by the square
+
+
+def test_an_address_too_long_to_follow_stays_text():
+    long = "https://a.example.com/" + "x" * LONGEST_LINK
+    assert "href" not in render(long) and "href" not in render_plain(long)

@@ -36,6 +36,8 @@ MAY_READ_ACROSS = {
     "tickets/automation/services/timed.py": "in which workspaces rules have changed",
     "tickets/automation/services/recurring.py": "what is due in any workspace is opened",
     "tickets/dispatch.py": "sends what any workspace has recorded",
+    "tickets/mail/services/addressing.py": "an address that mail is sent to says which workspace it is for",
+    "tickets/mail/services/delivery.py": "the mails of one comment",
     "tickets/search.py": "subjects for the admin, whose own rows are scoped",
     "tickets/services/editing.py": "purges the trash of every workspace",
 }
