@@ -4,11 +4,12 @@ import mimetypes
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Final
 from urllib.parse import unquote
 
 from tickets.mail.parsing import charsets, headers, html
-from tickets.mail.parsing.structure import Part, uuencoded
+from tickets.mail.parsing.structure import MAX_PARTS, Part, uuencoded
 
 MAX_TEXT: Final = 2_000_000  # characters of text, and of HTML, that are kept
 MAX_TEXT_BYTES: Final = 8_000_000  # bytes of one text part that are decoded
@@ -217,7 +218,7 @@ def _is_body(part: Part, chooser: _Chooser) -> bool:
 
 def _without_uuencoded(data: bytes, chooser: _Chooser) -> bytes:
     kept, position = [], 0
-    for found in uuencoded(data):
+    for found in islice(uuencoded(data), MAX_PARTS):
         kept.append(data[position : found.start])
         position = found.end
         name = safe_name(found.name) or "file"
@@ -241,7 +242,8 @@ def _invented(part: Part, content: bytes, number: int) -> str:
     """A name for a file that has none, from what it is."""
     if part.content_type in _MESSAGES:
         inner = headers.split(content, 0, min(len(content), 65_536))
-        return safe_name(headers.text_of(inner.raw("subject"))[:80]) or "message"
+        subject = headers.text_of(inner.raw("subject"))[:80]
+        return safe_name(subject.replace("/", "-").replace("\\", "-")) or "message"
     if part.content_type in _NAMES:
         return _NAMES[part.content_type]
     extension = _EXTENSIONS.guess_extension(part.content_type) or (

@@ -40,6 +40,7 @@ _SECTION: Final = re.compile(r"([^*]+)(?:\*(\d{1,3}))?(\*)?")
 _BETWEEN_EMAILS: Final = re.compile(r"[\s<>(),;:\"\[\]\\]+")
 _EMAIL: Final = re.compile(r"[^\s@<>(),;:\"\[\]\\]+@[^\s@<>(),;:\"\[\]\\]+")
 _QUOTED_LOCAL: Final = re.compile(r'"[^"\\\s<>]{1,64}"@[^\s@<>(),;:"\[\]\\]+')
+_DOT_ATOM: Final = re.compile(r"[\w.+-]+")
 _COMMENT: Final = re.compile(r"\([^()]*\)")
 # Characters that turn the reading direction: a file "exe.gpj" must not show as a picture.
 _INVISIBLE: Final = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
@@ -209,8 +210,13 @@ def addresses(value: str) -> tuple[Address, ...]:
             found.append(Address(email=email, name=shown))
     if any(address.email for address in found):
         return tuple(found)
+    decoded = decode_words(value)
+    if "@" not in decoded:
+        # Somebody's name alone; a group without members and empty brackets name nobody.
+        name = "" if set(decoded) & set(":;<>") else _name(decoded)
+        return tuple(found) or ((Address(email="", name=name),) if name else ())
     # Nothing to write to: whole fields are sent as one encoded word, or with bare brackets and quotes.
-    for text in dict.fromkeys((value, decode_words(value))):
+    for text in dict.fromkeys((value, decoded)):
         words = [word for word in _BETWEEN_EMAILS.split(text) if "@" in word]
         loose = [email for email in map(normalised, words[:MAX_ADDRESSES]) if email]
         if len(loose) == 1:
@@ -223,6 +229,8 @@ def addresses(value: str) -> tuple[Address, ...]:
 def normalised(email: str) -> str:
     """An address in lower case, "" when it is none. The local part, too: no host in use tells `Ann@` from `ann@`."""
     email = charsets.clean(email).strip().strip(".<>'").lower()
+    if email.startswith('"') and _DOT_ATOM.fullmatch(email[1:].partition('"')[0]):
+        email = email.replace('"', "")  # quotes that change nothing (RFC 5321, 4.1.2)
     if len(email) > MAX_EMAIL_LENGTH or not (_EMAIL.fullmatch(email) or _QUOTED_LOCAL.fullmatch(email)):
         return ""
     return "" if email.endswith(("@", ".")) or "@." in email or ".." in email.partition("@")[2] else email

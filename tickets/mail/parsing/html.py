@@ -38,9 +38,7 @@ _DROPPED: Final = {
 }
 _CONFIG: Final = ParserConfig(css=CSS_PROFILES["strict"], table_cell_separator="  ")
 
-_HIDDEN: Final = re.compile(
-    r"<(script|style|head|title|template|svg|math)\b[^>]*>.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE
-)
+_HIDDEN_OPENS: Final = re.compile(r"<(?:(script|style|head|title|template|svg|math)\b|!--)", re.IGNORECASE)
 _BREAKING: Final = re.compile(r"<(?:br|/p|/div|/tr|/li|/h[1-6]|/table|/blockquote|/pre|hr)\b[^<>]*>", re.IGNORECASE)
 _TAG: Final = re.compile(r"<[a-zA-Z/!?][^<>]*>")
 _NESTING: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
@@ -120,8 +118,28 @@ def _nesting(html: str) -> int:
 
 
 def _stripped(html: str) -> str:
-    text = _TAG.sub("", _BREAKING.sub("\n", _HIDDEN.sub("", re.sub(r"\s+", " ", html))))
+    text = _TAG.sub("", _BREAKING.sub("\n", _without_hidden(re.sub(r"\s+", " ", html))))
     return _tidy(entities.unescape(text))
+
+
+def _without_hidden(html: str) -> str:
+    """The HTML without its comments, scripts and the like; one that never ends stays."""
+    kept: list[str] = []
+    position = 0
+    endless: set[str] = set()  # no end of these is to come: looking for it again would take the square of the time
+    for opening in _HIDDEN_OPENS.finditer(html):
+        if opening.start() < position:
+            continue
+        closing = f"</{opening[1].lower()}" if opening[1] else "-->"
+        if closing in endless:
+            continue
+        end = re.compile(re.escape(closing), re.IGNORECASE).search(html, opening.end())
+        if not end:
+            endless.add(closing)
+            continue
+        kept.append(html[position : opening.start()])
+        position = end.end() if closing == "-->" else end.start()
+    return "".join(kept) + html[position:]
 
 
 def _tidy(text: str) -> str:

@@ -64,8 +64,10 @@ def read(raw: bytes, *, envelope_from: str | None = None) -> Message:
 
     def people(name: str) -> tuple[Address, ...]:
         found: list[Address] = []
+        length = 0
         for key, value in root.block.fields:
-            if key.lower() == name:
+            if key.lower() == name and length < 2 * headers.MAX_FIELD_LENGTH:
+                length += len(value)
                 found += headers.addresses(headers.raw_text(value, hint=hint))
         return tuple(dict.fromkeys(found))[: headers.MAX_ADDRESSES]
 
@@ -105,7 +107,7 @@ def read(raw: bytes, *, envelope_from: str | None = None) -> Message:
             fields,
             subject=subject,
             sender=sender.email,
-            content_type=root.content_type,
+            content_type=root.declared_type,
             report_type="delivery" if report else "",
             envelope_from=envelope_from,
         ),

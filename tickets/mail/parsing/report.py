@@ -45,7 +45,8 @@ _ID_FIELD: Final = re.compile(r"^[ \t>]*Message-ID:\s*<([^<>\s]{1,900})>", re.IG
 _RETURNED: Final = re.compile(
     r"^[ \t]*-*[ \t]*(?:below this line is a copy|this is a copy of the message|original message"
     r"|the (?:header|original message)"
-    r"|.{0,40}(?:returned|original) (?:message|headers)|message header).{0,80}$",
+    r"|.{0,40}(?:returned|original) (?:message|headers)|message header).{0,80}$"
+    r"|^[ \t>]*(?:message-id|received|return-path|mime-version|dkim-signature):",
     re.IGNORECASE | re.MULTILINE,
 )
 # Failures that say nothing about the address itself: a full mailbox, a message too large, its content, a policy.

@@ -7,6 +7,7 @@ it is decoded.
 
 import binascii
 import re
+import string
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,7 +20,8 @@ MAX_PARTS: Final = 500  # parts of a message, all levels together
 
 _TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+*-]+/[a-z0-9!#$&^_.+*-]+")
 _GUESSED_BOUNDARY: Final = re.compile(rb"\n--([^\r\n]{1,70}?)[ \t]*\r?\n(?=content-[a-z-]+:)", re.IGNORECASE)
-_NOT_BASE64: Final = re.compile(rb"[^A-Za-z0-9+/=]+")
+_NOT_BASE64: Final = bytes(set(range(256)) - set(string.ascii_letters.encode() + string.digits.encode() + b"+/="))
+_MAX_BASE64_PIECES: Final = 1_000
 # A line of words behind base64: what lists and virus scanners add.
 _WORDS: Final = re.compile(rb"(?m)^[^\r\n]*[^\s][ ][^\s][^\r\n]*$")
 
@@ -243,13 +245,17 @@ def _base64(body: memoryview, problems: list[str]) -> bytes:
     # and some programs send padded pieces in a row, or something stands behind.
     if len(content) * 10 >= len(body) * 7:
         return content
-    pieces = []
-    for piece in re.split(rb"=+", _NOT_BASE64.sub(b"", _WORDS.sub(b"", bytes(body)))):
+    text = bytes(body)
+    if b" " in text:
+        text = _WORDS.sub(b"", text)
+    *pieces, last = re.split(rb"=+", text.translate(None, _NOT_BASE64), maxsplit=_MAX_BASE64_PIECES)
+    decoded = []
+    for piece in (*pieces, last.replace(b"=", b"")):
         usable = piece[: len(piece) - (len(piece) % 4 == 1)]
         if usable != piece:
             problems.append("broken base64")
-        pieces.append(binascii.a2b_base64(usable + b"=" * (-len(usable) % 4)))
-    return b"".join(pieces)
+        decoded.append(binascii.a2b_base64(usable + b"=" * (-len(usable) % 4)))
+    return b"".join(decoded)
 
 
 _BEGIN: Final = re.compile(rb"(?:\A|(?<=\n))begin [0-7]{3,4} ([^\r\n]{1,255})\r?\n")
