@@ -111,6 +111,7 @@ def _decode(data: bytes, declared: str, hint: str) -> tuple[str, str]:
         if b"\0" in data:
             return _wide(data, found), ""
         found, problem = "", f"not written in {declared[:40]}, as it says"
+    data = data.replace(b"\0", b"")
     shifts = b"\x1b$" in data  # ISO 2022 hides its letters in ASCII
     if data.isascii() and not shifts and found not in _NOT_ASCII:
         return data.decode("ascii"), problem

@@ -17,6 +17,7 @@ from tickets.mail.parsing import charsets, headers
 MAX_SIZE: Final = 50 * 1024 * 1024  # bytes of a message
 MAX_DEPTH: Final = 25  # parts within parts
 MAX_PARTS: Final = 500  # parts of a message, all levels together
+MAX_PART_FIELDS: Final = 100  # fields of one part's header that are read
 
 _TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+*-]+/[a-z0-9!#$&^_.+*-]+")
 _GUESSED_BOUNDARY: Final = re.compile(rb"\n--([^\r\n]{1,70}?)[ \t]*\r?\n(?=content-[a-z-]+:)", re.IGNORECASE)
@@ -136,7 +137,7 @@ class _Reader:
             raise Unreadable(f"The message has more than {MAX_PARTS} parts.")
         if depth > MAX_DEPTH:
             raise Unreadable(f"The message has parts within parts, more than {MAX_DEPTH} deep.")
-        block = headers.split(data, start, end)
+        block = headers.split(data, start, end, most=headers.MAX_FIELDS if depth == 0 else MAX_PART_FIELDS)
         if depth == 0 and not _is_header(block):
             block = headers.Block(fields=(), body_start=start, problems=("no header",))
         self.problems.extend(block.problems)

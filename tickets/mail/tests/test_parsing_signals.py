@@ -292,6 +292,10 @@ def test_a_domain_speaks_for_those_below_it_and_not_for_those_above():
         "spf=fail (dmarc=pass header.from=customer.test) smtp.mailfrom=x.test",
         'spf=fail reason="; dmarc=pass header.from=customer.test"',
         "x-dmarc=pass header.from=customer.test",
+        'spf=pass smtp.mailfrom="x@customer.test"@evil.test',
+        'spf=pass smtp.mailfrom="x smtp.mailfrom=customer.test"@evil.test',
+        "spf=pass smtp.mailfrom=x.header.d=customer.test@evil.test",
+        "dkim=pass header.d=evil.test header.d=customer.test",
         "",
     ],
 )
@@ -339,6 +343,12 @@ def test_a_server_of_the_house_may_have_handed_it_on():
 )
 def test_a_message_without_exactly_this_sender_is_never_verified(fields):
     assert not is_verified(result("dmarc=pass"), *fields)
+
+
+def test_a_sender_that_looks_like_an_encoded_word_slips_nothing_in():
+    mailbox = "=?utf-8?q?x=3B_dmarc=3Dpass_header.from=3Dcustomer.test?=@evil.test"
+    found = message(f"Authentication-Results: mx.desk.test; spf=pass smtp.mailfrom={mailbox}")
+    assert not verified(found.headers, trusted_host="mx.desk.test", sender=found.sender.email)
 
 
 def test_without_a_trusted_host_nothing_is_verified():
