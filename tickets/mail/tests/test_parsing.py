@@ -480,7 +480,14 @@ def test_quoted_printable_of_another_charset_is_read():
         ("<style>p{}</style><script>alert(1)</script><title>T</title><p>Text</p><!-- no -->", "Text"),
         ('Text<img src="http://tracker.test/x.gif" width=1 height=1 alt="pixel">', "Text"),
         ("<div>One</div><div>Two</div><div><br></div><div>Three</div>", "One\nTwo\n\nThree"),
-        ("<blockquote>quoted</blockquote>", "quoted"),
+        ("<blockquote>quoted</blockquote>", "> quoted"),
+        (
+            "<p>Thanks</p><div>On Monday Desk wrote:</div><blockquote>One<p>Two</p><blockquote>Old</blockquote>"
+            "</blockquote>After",
+            "Thanks\n\nOn Monday Desk wrote:\n> One\n>\n> Two\n>\n>> Old\nAfter",
+        ),
+        ("\ue000private\ue001", "private"),
+        ('<a href="#top">top</a> <a href="/a/b">here</a>', "top here"),
         ("<p>&#0;&#xD800;x</p>", "\ufffd\ufffdx"),
         ("not <b>closed", "not closed"),
         ("", ""),
@@ -488,6 +495,11 @@ def test_quoted_printable_of_another_charset_is_read():
 )
 def test_html_reads_as_a_person_would_see_it(html, text):
     assert to_text(html).strip() == text
+
+
+def test_quotes_are_marked_even_where_the_layout_is_given_up():
+    html = "<p>New" + "<b></b>" * 30_000 + "</p><blockquote type=cite>Old<br>words</blockquote>"
+    assert to_text(html) == "New\n\n> Old\n> words"
 
 
 @pytest.mark.parametrize("html", ["<div>" * 400 + "<p>Deep words</p>", "<p>" + "<b>x</b>" * 30_000 + "Deep words"])
