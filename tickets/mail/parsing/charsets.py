@@ -108,7 +108,7 @@ def _decode(data: bytes, declared: str, hint: str) -> tuple[str, str]:
     if declared and not found:
         problem = f"unknown charset {declared[:40]!r}"
     if found.startswith(("utf-16", "utf-32")):
-        if b"\0" in data:
+        if b"\0" in data or not data.isascii():
             return _wide(data, found), ""
         found, problem = "", f"not written in {declared[:40]}, as it says"
     data = data.replace(b"\0", b"")

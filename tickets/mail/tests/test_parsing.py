@@ -426,6 +426,7 @@ def test_texts_in_every_declared_charset_are_read(charset):
         ("", "cp949", "견적 문의 드립니다"),
         ("", "iso2022_jp", "お問い合わせ"),
         ("utf-16", "ascii", "Hello"),
+        ("utf-16", "utf-16-be", "日本語"),
     ],
 )
 def test_a_wrong_or_missing_charset_is_guessed(declared, written, text):
