@@ -13,7 +13,7 @@ from tickets.mail.parsing import charsets
 
 # Past these the layout is given up and only the tags are taken out: the parsers take time that grows with the square
 # of nesting and of bare ampersands, and libxml2 reads nothing that is deeper than 256.
-MAX_COST: Final = 25_000  # see `cost`; about a third of a second
+MAX_COST: Final = 15_000  # see `cost`; about a fifth of a second
 MAX_NESTING: Final = 150
 MAX_QUOTES: Final = 20  # signs before a quoted line
 

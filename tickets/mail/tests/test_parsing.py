@@ -449,6 +449,25 @@ def test_codecs_that_are_no_charsets_are_refused(charset):
     assert any("unknown charset" in problem for problem in found.problems)
 
 
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/html (a comment)",
+        "text/html charset=koi8-r",
+        "text/html; charset=koi8-r (Russian)",
+        "TEXT/HTML;Charset=KOI8-R;",
+    ],
+)
+def test_a_carelessly_written_content_type_is_read(content_type):
+    body = "<meta charset=koi8-r><p>Привет</p>".encode("koi8-r")
+    assert message(leaf(content_type, body)).text == "Привет"
+
+
+def test_html_that_is_no_ascii_as_it_says_is_read_in_the_charset_it_names():
+    body = "<meta charset=koi8-r><p>Привет</p>".encode("koi8-r")
+    assert message(leaf("text/html; charset=us-ascii", body)).text == "Привет"
+
+
 def test_html_may_declare_its_charset_itself():
     page = '<html><head><meta http-equiv="Content-Type" content="text/html; charset=koi8-r"></head><p>Привет</p>'
     assert message(leaf("text/html", page.encode("koi8-r"))).text == "Привет"
