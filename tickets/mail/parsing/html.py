@@ -17,24 +17,14 @@ MAX_COST: Final = 15_000  # see `cost`; about a fifth of a second
 MAX_NESTING: Final = 150
 MAX_QUOTES: Final = 20  # signs before a quoted line
 
+# Those that make lines, columns and marks. The others would only cost time.
 _TAGS: Final = {
-    "a", "b", "blockquote", "br", "center", "code", "dd", "del", "div", "dl", "dt", "em", "font", "h1", "h2", "h3",
-    "h4", "h5", "h6", "hr", "i", "li", "ol", "p", "pre", "q", "s", "span", "strong", "table", "tbody", "td", "tfoot",
-    "th", "thead", "tr", "u", "ul",
+    "a", "blockquote", "br", "dd", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p",
+    "pre", "q", "table", "td", "th", "tr", "ul",
 }  # fmt: skip
 _DROPPED: Final = {
-    "script",
-    "style",
-    "head",
-    "title",
-    "template",
-    "noscript",
-    "svg",
-    "math",
-    "object",
-    "select",
-    "textarea",
-}
+    "script", "style", "head", "title", "template", "noscript", "svg", "math", "object", "select", "textarea",
+}  # fmt: skip
 _CONFIG: Final = ParserConfig(css=CSS_PROFILES["strict"], table_cell_separator="  ")
 
 _HIDDEN_OPENS: Final = re.compile(r"<(?:(script|style|head|title|template|svg|math)\b|!--)", re.IGNORECASE)
