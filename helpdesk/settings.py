@@ -320,8 +320,7 @@ CELERY_BEAT_SCHEDULE = {
 # --- Mail -------------------------------------------------------------------------------------
 
 if ENVIRONMENT == "demo":
-    EMAIL_BACKEND = env.str("EMAIL_BACKEND", default="django.core.mail.backends.filebased.EmailBackend")
-    EMAIL_FILE_PATH = str(DATA_DIR / "mail")
+    EMAIL_BACKEND = env.str("EMAIL_BACKEND", default="helpdesk.mail_files.FileBackend")
 else:
     EMAIL_BACKEND = env.str("EMAIL_BACKEND", default="django.core.mail.backends.smtp.EmailBackend")
 if mail_url := env.str("EMAIL_URL", default=""):
