@@ -331,6 +331,11 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 MAIL_DOMAIN = env.str("MAIL_DOMAIN", default=urlsplit(SITE_URL).hostname or "localhost").lower()
 MAIL_BIND = env.str("MAIL_BIND", default="127.0.0.1")
 MAIL_PORT = env.int("MAIL_PORT", default=2525)
+if ENVIRONMENT == "demo" and not _is_loopback(MAIL_BIND):
+    raise ImproperlyConfigured("The demo takes mail on loopback only: set MAIL_BIND=127.0.0.1.")
+MAIL_TLS_CERT = env.str("MAIL_TLS_CERT", default="")
+MAIL_TLS_KEY = env.str("MAIL_TLS_KEY", default="")
+MAIL_FETCH_SECONDS = env.int("MAIL_FETCH_SECONDS", default=60)
 MAIL_MAX_BYTES = env.int("MAIL_MAX_BYTES", default=50 * 1024 * 1024)
 
 # --- Time and language ------------------------------------------------------------------------
@@ -389,5 +394,7 @@ LOGGING = {
         "django_redis": {"level": "CRITICAL"},
         "axes": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
+        # aiosmtpd writes every command, addresses and all.
+        "mail.log": {"level": "ERROR"},
     },
 }
