@@ -37,6 +37,7 @@ MAY_READ_ACROSS = {
     "tickets/automation/services/recurring.py": "what is due in any workspace is opened",
     "tickets/dispatch.py": "sends what any workspace has recorded",
     "tickets/mail/services/addressing.py": "an address that mail is sent to says which workspace it is for",
+    "tickets/mail/services/imap.py": "a worker fetches the mailbox that a task names, and looks for what is due in all",
     "tickets/mail/services/delivery.py": "the mails of one comment",
     "tickets/search.py": "subjects for the admin, whose own rows are scoped",
     "tickets/services/editing.py": "purges the trash of every workspace",
