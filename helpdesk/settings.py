@@ -86,6 +86,7 @@ INSTALLED_APPS = [
     "django_filters",
     "django_htmx",
     "lucide",
+    "anymail",
     "rest_framework",
     "rest_framework_simplejwt.token_blacklist",
     "drf_spectacular",
@@ -233,6 +234,7 @@ REST_FRAMEWORK = {
         "caller": env.str("API_RATE", default="1200/min"),
         "sign_in": env.str("API_SIGN_IN_RATE", default="20/min"),
         "public": env.str("PUBLIC_RATE", default="60/min"),
+        "inbound": env.str("MAIL_INBOUND_RATE", default="3000/min"),
     },
     "EXCEPTION_HANDLER": "helpdesk.api.errors.problem",
     "UNAUTHENTICATED_USER": None,
@@ -328,6 +330,13 @@ if mail_url := env.str("EMAIL_URL", default=""):
     globals().update(env.email_url_config(mail_url))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="helpdesk@localhost")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+# What django-anymail reads: ANYMAIL_MAILGUN_API_KEY, ANYMAIL_POSTMARK_SERVER_TOKEN and so on, by its documentation.
+ANYMAIL = {
+    name.removeprefix("ANYMAIL_"): {"true": True, "false": False}.get(value.lower(), value)
+    for name, value in env.ENVIRON.items()
+    if name.startswith("ANYMAIL_")
+}
+ANYMAIL["WEBHOOK_SECRET"] = env.list("ANYMAIL_WEBHOOK_SECRET", default=[])
 # The domain of the addresses that mail can be forwarded to, and of our Message-IDs.
 MAIL_DOMAIN = env.str("MAIL_DOMAIN", default=urlsplit(SITE_URL).hostname or "localhost").lower()
 MAIL_BIND = env.str("MAIL_BIND", default="127.0.0.1")

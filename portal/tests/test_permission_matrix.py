@@ -319,6 +319,7 @@ API = [
 
 # Opened by a secret of their own (a token, a cookie, a signature), which their own tests try.
 BY_SECRET = {"portal:ticket", "portal:file", "portal:public-ticket", "portal:public-reply", "tickets_api:attachment"}
+BY_SECRET |= {"mail:api-inbound", "mail:provider"}
 
 
 class World:

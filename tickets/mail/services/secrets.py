@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+from uuid import UUID
 
 from tickets.mail.models import Mailbox
 
@@ -23,6 +24,12 @@ def opens(mailbox: Mailbox | None, secret: str) -> bool:
     known = mailbox.secret_hash if mailbox else ""
     is_right = hmac.compare_digest(_hashed(secret), known or "0" * 64)
     return is_right and bool(known)
+
+
+def find(mailbox_id: UUID, secret: str) -> Mailbox | None:
+    """The active mailbox, with its workspace, if this is its secret; None for any other, and for an unknown one."""
+    mailbox = Mailbox.unscoped.select_related("workspace").filter(pk=mailbox_id, is_active=True).first()
+    return mailbox if opens(mailbox, secret) else None
 
 
 def _hashed(plain: str) -> str:
