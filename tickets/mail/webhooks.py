@@ -114,10 +114,10 @@ class _WholeForm(FileUploadHandler):
     def handle_raw_input(
         self,
         input_data: Any,
-        META: Any,
+        META: Any,  # noqa: N803  the base's name
         content_length: int,
         boundary: bytes,
-        encoding: str | None = None,  # noqa: N803
+        encoding: str | None = None,
     ) -> tuple[QueryDict, MultiValueDict]:
         """Everything at once: RFC 7578, read as the MIME that it is."""
         head = f"Content-Type: {META['CONTENT_TYPE']}\r\n\r\n".encode("latin-1")
