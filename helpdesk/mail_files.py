@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage as ParsedMessage
+from email.message import MIMEPart
 from email.parser import BytesHeaderParser
 from email.utils import formataddr, getaddresses, parseaddr
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -76,7 +77,8 @@ class FileBackend(BaseEmailBackend):
                 trace = [f"Return-Path: <{_address(message.from_email)}>"]
                 trace += [f"Delivered-To: {_address(to)}" for to in recipients]
                 top = "".join(f"{_one_line(line)}\r\n" for line in trace).encode()
-                keep(top + message.message().as_bytes(linesep="\r\n"), now=dt.datetime.now(dt.UTC))
+                made: Any = message.message()
+                keep(top + made.as_bytes(linesep="\r\n"), now=dt.datetime.now(dt.UTC))
                 written += 1
         return written
 
@@ -135,7 +137,7 @@ def read(name: str) -> Letter | None:
     content = raw(name)
     if content is None:
         return None
-    message = cast(ParsedMessage, email.message_from_bytes(content, policy=policy.default))
+    message = email.message_from_bytes(content, policy=policy.default)
     shown = [(header, _header(message, header)) for header in _SHOWN if header in message]
     more = [
         (header, _words(value))
@@ -180,7 +182,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _text(part: ParsedMessage | None) -> str:
+def _text(part: MIMEPart | None) -> str:
     if part is None:
         return ""
     content = part.get_payload(decode=True)
@@ -191,7 +193,7 @@ def _text(part: ParsedMessage | None) -> str:
         return bytes(content).decode("utf-8", "replace") if isinstance(content, bytes) else ""
 
 
-def _attached(part: ParsedMessage) -> Attached:
+def _attached(part: MIMEPart) -> Attached:
     content = part.get_payload(decode=True)
     size = len(content) if isinstance(content, bytes) else len(part.as_bytes())
     return Attached(part.get_filename() or "without a name", part.get_content_type(), size)

@@ -89,12 +89,12 @@ def dev_mail(request: HttpRequest) -> HttpResponse:
     """The mails that the demo wrote instead of sending them, newest first."""
     _only_here(request)
     page = Paginator(mail_files.names(), LETTERS_ON_A_PAGE).get_page(request.GET.get("page"))
-    letters = mail_files.lines(page.object_list)
+    letters = mail_files.lines(list(page.object_list))
     return render(request, "dev/mail.html", {"page_obj": page, "letters": letters, "folder": mail_files.folder()})
 
 
 @require_safe
-@csp_update({"frame-src": [SELF]})
+@csp_update({"frame-src": [SELF]})  # type: ignore[arg-type]  # it takes views with arguments, too
 def dev_mail_letter(request: HttpRequest, name: str) -> HttpResponse:
     """One of them."""
     _only_here(request)
@@ -106,7 +106,7 @@ def dev_mail_letter(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_safe
 @xframe_options_sameorigin
-@csp_replace(
+@csp_replace(  # type: ignore[arg-type]
     {
         **{f"{kind}-src": [NONE] for kind in ("default", "script", "font", "connect", "manifest")},
         "form-action": [NONE],

@@ -111,7 +111,7 @@ def _read(request: Any) -> None:
 class _WholeForm(FileUploadHandler):
     """Reads a multipart form in which a field may be as large as a mail, and keeps the bytes of such a field."""
 
-    def handle_raw_input(
+    def handle_raw_input(  # type: ignore[override]  # Django gives the boundary as bytes
         self,
         input_data: Any,
         META: Any,  # noqa: N803  the base's name
@@ -122,7 +122,8 @@ class _WholeForm(FileUploadHandler):
         """Everything at once: RFC 7578, read as the MIME that it is."""
         head = f"Content-Type: {META['CONTENT_TYPE']}\r\n\r\n".encode("latin-1")
         form = BytesParser(policy=policy.HTTP).parsebytes(head + input_data.read())
-        fields, files = QueryDict(mutable=True), MultiValueDict()
+        fields = QueryDict(mutable=True)
+        files: MultiValueDict[str, Any] = MultiValueDict()
         fields.encoding = "utf-8"
         for number, part in enumerate(form.iter_parts()):
             if number >= settings.DATA_UPLOAD_MAX_NUMBER_FIELDS:

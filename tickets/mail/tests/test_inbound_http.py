@@ -97,7 +97,12 @@ class TestRefusals:
 
     def test_secrets_are_compared_in_constant_time(self, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
         compared: list[tuple[str, str]] = []
-        monkeypatch.setattr(secrets.hmac, "compare_digest", lambda a, b: compared.append((a, b)) or a == b)
+
+        def compare(one: str, other: str) -> bool:
+            compared.append((one, other))
+            return one == other
+
+        monkeypatch.setattr(secrets.hmac, "compare_digest", compare)
         for given in (mailbox, None):
             assert not secrets.opens(given, "hdm_x")
         assert {len(part) for pair in compared for part in pair} == {64} and len(compared) == 2
