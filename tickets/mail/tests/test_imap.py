@@ -452,6 +452,38 @@ class TestServersThatMisbehave:
         assert raws() == [b"abc"]
         assert b"UID STORE 7 +FLAGS (\\Seen)\r\n" in [line.partition(b" ")[2] for line in asked]
 
+    def test_one_that_can_neither_move_nor_expunge_some(self, now: dt.datetime) -> None:
+        asked: list[bytes] = []
+
+        def speak(peer: Any) -> None:
+            peer.write(b"* OK ready\r\n")
+            for said in (
+                b"* CAPABILITY IMAP4rev1\r\n",
+                b"",
+                b"* CAPABILITY IMAP4rev1\r\n",
+                b"* 1 EXISTS\r\n",
+                b'* LIST () "/" Done\r\n',
+                b"* SEARCH 7\r\n",
+                b"* 1 FETCH (UID 7 RFC822.SIZE 3)\r\n",
+                b"* 1 FETCH (UID 7 BODY[] {3}\r\nabc)\r\n",
+                b"",
+                b"",
+                b"",
+            ):
+                asked.append(answer(peer, said).partition(b" ")[2].strip())
+
+        with speaking(speak) as port:
+            mailbox = make_mailbox(port, imap_after="move", imap_move_to="Done")
+            assert fetch(mailbox, now) == 1
+        assert asked[5:] == [
+            b"UID SEARCH UNDELETED",
+            b"UID FETCH 7 (UID RFC822.SIZE)",
+            b"UID FETCH 7 (UID BODY.PEEK[])",
+            b'UID COPY 7 "Done"',
+            b"UID STORE 7 +FLAGS (\\Deleted)",
+            b"LOGOUT",
+        ]
+
 
 class TestOAuth:
     def test_the_access_token_signs_in(self, now: dt.datetime, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from tickets.mail import listener as listening
 from tickets.mail import tokens
@@ -279,6 +279,17 @@ class TestWhatGoesWrong:
         with running.smtp() as client:
             client.mail("a@b.example")
             assert client.rcpt("support@acme.example")[0] == 451
+
+    def test_a_database_that_came_back_is_used_again(self, running: Running, mailbox: Mailbox) -> None:
+        with running.smtp() as client:
+            assert data(client, "a@b.example", "support@acme.example")[0] == 250
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            assert data(client, "a@b.example", "support@acme.example")[0] == 250
+        assert len(stored()) == 2
 
     def test_a_client_that_leaves_before_the_end_leaves_nothing(self, running: Running, mailbox: Mailbox) -> None:
         with socket.create_connection(("127.0.0.1", running.ports[0]), timeout=20) as peer:
