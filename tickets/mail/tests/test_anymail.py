@@ -252,12 +252,17 @@ class TestWhoMayCall:
     @pytest.mark.parametrize(("name", "given"), CALLS, ids=[name for name, _ in CALLS])
     @pytest.mark.parametrize("secret", ["", "hook:wrong", "wrong"])
     def test_a_wrong_secret_is_refused(self, mailbox: Mailbox, name: str, given: Any, secret: str) -> None:
-        assert call(name, given, secret=secret).status_code == 400
+        refused = call(name, given, secret=secret)
+        assert refused.status_code == 401 and refused["WWW-Authenticate"].startswith("Basic")
         assert not Incoming.unscoped.exists()
 
     def test_the_right_secret_with_a_wrong_signature_is_refused(self, mailbox: Mailbox) -> None:
         assert mailgun_raw(key="another").status_code == 400
         assert not Incoming.unscoped.exists()
+        assert mailgun_raw().status_code == 200
+
+    def test_several_secrets_while_it_is_changed(self, mailbox: Mailbox, settings: Any) -> None:
+        settings.ANYMAIL = settings.ANYMAIL | {"WEBHOOK_SECRET": ["hook:newer", SECRET]}
         assert mailgun_raw().status_code == 200
 
     @pytest.mark.parametrize("secret", [[], ""])
