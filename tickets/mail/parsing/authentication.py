@@ -9,7 +9,10 @@ from tickets.mail.parsing.headers import Fields, addresses
 _NAME: Final = "authentication-results"
 _MAX_LENGTH: Final = 10_000  # characters of one field that are read
 _RESULT: Final = re.compile(r"([a-z0-9_-]+)\s*(?:/\s*[0-9]+\s*)?=\s*([a-z0-9_-]+)", re.IGNORECASE)
-_PROPERTY: Final = re.compile(r'\b([a-z0-9-]+\.[a-z0-9-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;"]+)', re.IGNORECASE)
+# A value goes on behind its quotes: "x@customer.test"@evil.test is an address at evil.test.
+_PROPERTY: Final = re.compile(
+    r'(?<!\S)([a-z0-9-]+\.[a-z0-9-]+)\s*=\s*((?:"(?:[^"\\]|\\.)*+"|[^\s;"])++)', re.IGNORECASE
+)
 
 
 @dataclass
@@ -106,10 +109,9 @@ def _results(value: str) -> list[_Result]:
     for statement in _statements(value):
         match = _RESULT.match(statement.strip())
         if match:
-            properties = {
-                key.lower(): given.strip('"').strip().lower()
-                for key, given in _PROPERTY.findall(statement[match.end() :])
-            }
+            properties: dict[str, str] = {}
+            for key, given in _PROPERTY.findall(statement[match.end() :]):
+                properties.setdefault(key.lower(), given.strip('"').lower())
             found.append(_Result(method=match[1].lower(), verdict=match[2].lower(), properties=properties))
     return found
 

@@ -1,17 +1,19 @@
 """What the person wrote, and the files that came with it: the choice among the parts of a message."""
 
+import html as entities
 import mimetypes
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Final
 from urllib.parse import unquote
 
 from tickets.mail.parsing import charsets, headers, html
-from tickets.mail.parsing.structure import Part, uuencoded
+from tickets.mail.parsing.structure import MAX_PARTS, Part, uuencoded
 
 MAX_TEXT: Final = 2_000_000  # characters of text, and of HTML, that are kept
-MAX_TEXT_BYTES: Final = 8_000_000  # bytes of one text part that are decoded
+MAX_TEXT_BYTES: Final = 8_000_000  # bytes of all the texts together that are decoded
 MAX_FILENAME: Final = 150  # characters
 
 _TEXTS: Final = frozenset({"text/plain", "text/html", "text/markdown", "text/x-markdown", "application/xhtml+xml"})
@@ -48,6 +50,7 @@ _NAMES: Final = {
 _UNFIT: Final = re.compile(r"[\x00-\x1f\x7f<>:\"|?*\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
 _TRAILING_SPACES: Final = re.compile(r" +$")
 _CID: Final = re.compile(r"""cid:([^\s"'<>)]{1,998})""", re.IGNORECASE)
+_SOURCE: Final = re.compile(r"""\bsrc\s{0,9}=\s{0,9}["']?([^\s"'<>]{1,2000})""", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -84,25 +87,37 @@ class _Chooser:
     hint: str
     files: list[tuple[File, str]] = field(default_factory=list)  # with their Content-Location
     has_text: bool = False
-    budget: int = MAX_TEXT
-    html_budget: int = MAX_TEXT
+    bytes_left: int = MAX_TEXT_BYTES
+    text_left: int = MAX_TEXT
+    html_left: int = MAX_TEXT
 
 
 def read(root: Part, *, hint: str, problems: list[str]) -> Content:
     """What the parts of a message say. `hint`: the charset to try where none is declared."""
     chooser = _Chooser(problems=problems, hint=hint)
     pieces = _pieces(root, chooser)
-    texts = [piece.text if piece.text is not None else html.to_text(piece.html or "") for piece in pieces]
-    text = _joined(texts)
+    text = _joined(_texts(pieces))
     sent = ""
     if any(piece.html for piece in pieces):
         sent = "\n".join(piece.html if piece.html else html.from_text(piece.text or "") for piece in pieces)
     shown = {unquote(match) for match in _CID.findall(sent)}
+    sources = {entities.unescape(match) for match in _SOURCE.findall(sent)}
     files = tuple(
-        replace(file, is_inline=bool(file.content_id and file.content_id in shown) or bool(place and place in sent))
-        for file, place in chooser.files
+        replace(file, is_inline=file.content_id in shown or place in sources) for file, place in chooser.files
     )
-    return Content(text=_cut(text, problems), html=_cut(sent, problems), files=files)
+    return Content(text=_cut(text, MAX_TEXT, problems), html=_cut(sent, MAX_TEXT, problems), files=files)
+
+
+def _texts(pieces: Iterable[_Piece]) -> Iterator[str]:
+    """Each piece as plain text; all that is HTML alone shares one budget for its layout."""
+    budget = html.MAX_COST
+    for piece in pieces:
+        if piece.text is not None:
+            yield piece.text
+        elif piece.html:
+            text = html.to_text(piece.html, budget=budget)
+            budget = max(budget - html.cost(piece.html), 0)
+            yield text
 
 
 def _joined(texts: Iterable[str]) -> str:
@@ -116,17 +131,17 @@ def _without_blank_ends(text: str) -> str:
     return text[text.rfind("\n", 0, start) + 1 :]
 
 
-def _cut(text: str, problems: list[str]) -> str:
-    if len(text) <= MAX_TEXT:
+def _cut(text: str, most: int, problems: list[str]) -> str:
+    if len(text) <= most:
         return text
-    problems.append(f"a text of {len(text)} characters, of which {MAX_TEXT} are kept")
-    return text[:MAX_TEXT]
+    problems.append(f"a text of {len(text)} characters, of which {most} are kept")
+    return text[:most]
 
 
 def _pieces(part: Part, chooser: _Chooser) -> list[_Piece]:
     """What a part and those below it say, in their order; files go to the chooser."""
     kind = part.content_type
-    if not part.content_type.startswith("multipart/"):
+    if not kind.startswith("multipart/"):
         return _leaf(part, chooser)
     if kind == "multipart/alternative":
         return _alternative(part, chooser)
@@ -144,7 +159,7 @@ def _pieces(part: Part, chooser: _Chooser) -> list[_Piece]:
 def _alternative(part: Part, chooser: _Chooser) -> list[_Piece]:
     """One piece from several ways to say the same (RFC 2046, 5.1.4): the plain text that says something, the best HTML.
 
-    Parts of ways that say nothing themselves (a table of numbers beside a picture, a calendar) are files.
+    Ways without a text (a calendar, a picture) are files.
     """
     had_text = chooser.has_text
     text: str | None = None
@@ -183,21 +198,26 @@ def _leaf(part: Part, chooser: _Chooser) -> list[_Piece]:
         return []
     chooser.has_text = True
     data = part.content(chooser.problems)
-    if len(data) > MAX_TEXT_BYTES:
-        chooser.problems.append(f"a text of {len(data)} bytes, of which {MAX_TEXT_BYTES} are read")
-        data = data[:MAX_TEXT_BYTES]
+    if len(data) > chooser.bytes_left:
+        chooser.problems.append(f"a text of {len(data)} bytes, of which {chooser.bytes_left} are read")
+        data = data[: chooser.bytes_left]
+    chooser.bytes_left -= len(data)
     if part.content_type in _HTMLS:
-        named = part.charset or html.declared_charset(data)
-        text, problem = charsets.decode(data, named, hint=chooser.hint)
+        in_itself = html.declared_charset(data)
+        text, problem = charsets.decode(data, part.charset or in_itself, hint=in_itself or chooser.hint)
         _note(problem, chooser)
-        return [_Piece(html=text[:MAX_TEXT])]
+        text = _cut(text, chooser.html_left, chooser.problems)
+        chooser.html_left -= len(text)
+        return [_Piece(html=text)]
     if b"begin " in data:
         data = _without_uuencoded(data, chooser)
     text, problem = charsets.decode(data, part.charset, hint=chooser.hint)
     _note(problem, chooser)
     if part.parameters.get("format", "").lower() == "flowed":
         text = unflowed(text, delsp=part.parameters.get("delsp", "").lower() == "yes")
-    return [_Piece(text=text[:MAX_TEXT])]
+    text = _cut(text, chooser.text_left, chooser.problems)
+    chooser.text_left -= len(text)
+    return [_Piece(text=text)]
 
 
 def _note(problem: str, chooser: _Chooser) -> None:
@@ -217,7 +237,7 @@ def _is_body(part: Part, chooser: _Chooser) -> bool:
 
 def _without_uuencoded(data: bytes, chooser: _Chooser) -> bytes:
     kept, position = [], 0
-    for found in uuencoded(data):
+    for found in islice(uuencoded(data), MAX_PARTS):
         kept.append(data[position : found.start])
         position = found.end
         name = safe_name(found.name) or "file"
@@ -240,8 +260,9 @@ def _keep(part: Part, chooser: _Chooser) -> None:
 def _invented(part: Part, content: bytes, number: int) -> str:
     """A name for a file that has none, from what it is."""
     if part.content_type in _MESSAGES:
-        inner = headers.split(content, 0, min(len(content), 65_536))
-        return safe_name(headers.text_of(inner.raw("subject"))[:80]) or "message"
+        inner = headers.split(content, 0, min(len(content), 16_384), most=200)
+        subject = headers.text_of(inner.raw("subject"))[:80]
+        return safe_name(subject.replace("/", "-").replace("\\", "-")) or "message"
     if part.content_type in _NAMES:
         return _NAMES[part.content_type]
     extension = _EXTENSIONS.guess_extension(part.content_type) or (

@@ -2,16 +2,16 @@
 
 The standard library's own decoders raise on input that the Internet is full of (unknown charsets, torn multibyte
 characters, broken base64) and take quadratic time on some; here every rule is one linear pass and has an answer for
-anything. Its parsers of addresses and dates are used, within bounds.
+anything. Its parser of dates is used, within bounds.
 """
 
 import base64
 import binascii
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import getaddresses, parsedate_to_datetime
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 from tickets.mail.parsing import charsets
@@ -37,9 +37,17 @@ _SPACES: Final = re.compile(r"\s+")
 _ID: Final = re.compile(r"<([^<>]{1,2000})>")
 _PARAMETER: Final = re.compile(r';\s*([^\s=;"]{1,100})\s*=\s*("(?:[^"\\]|\\.)*"?|[^;]*)', re.DOTALL)
 _SECTION: Final = re.compile(r"([^*]+)(?:\*(\d{1,3}))?(\*)?")
+# A quoted string, a comment (with two more levels in it), an address in brackets, a sign that parts, or words.
+_ADDRESS_PIECE: Final = re.compile(
+    r'"(?:[^"\\]|\\.)*+"|<[^<>]*+>|[,;:]|[^"<>(),;:]++'
+    r"|\((?:[^()\\]|\\.|\((?:[^()\\]|\\.|\([^()]*+\))*+\))*+\)",
+    re.DOTALL,
+)
+_REST_OF_NAME: Final = re.compile(r"[^\"<>(),;:@]{1,100}<")
 _BETWEEN_EMAILS: Final = re.compile(r"[\s<>(),;:\"\[\]\\]+")
 _EMAIL: Final = re.compile(r"[^\s@<>(),;:\"\[\]\\]+@[^\s@<>(),;:\"\[\]\\]+")
 _QUOTED_LOCAL: Final = re.compile(r'"[^"\\\s<>]{1,64}"@[^\s@<>(),;:"\[\]\\]+')
+_DOT_ATOM: Final = re.compile(r"[\w.+-]+")
 _COMMENT: Final = re.compile(r"\([^()]*\)")
 # Characters that turn the reading direction: a file "exe.gpj" must not show as a picture.
 _INVISIBLE: Final = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
@@ -66,14 +74,15 @@ class Block:
         return next((value for key, value in self.fields if key.lower() == name), b"")
 
 
-def split(data: bytes, start: int, end: int) -> Block:
-    """The header block that starts at `start`. A line that is no field ends it, unless fields go on behind it."""
+def split(data: bytes, start: int, end: int, *, most: int = MAX_FIELDS) -> Block:
+    """The header block that starts at `start`: its first `most` fields, and where the body begins. A line that is no
+    field ends it, unless fields go on behind it."""
     limit = min(end, start + MAX_BLOCK_LENGTH)
     position, problems = start, []
     fields: list[tuple[str, list[bytes]]] = []
     body_start = end
     while position < end:
-        if position >= limit or len(fields) > MAX_FIELDS:
+        if position >= limit or len(fields) > most:
             problems.append("a header too long to be read to its end")
             blank = _BLANK_LINE.search(data, position - 1 if position > start else position, end)
             body_start = blank.end() if blank else end
@@ -97,7 +106,7 @@ def split(data: bytes, start: int, end: int) -> Block:
             body_start = position
             break
         position = next_position
-    kept = tuple((name, b"".join(lines)[:MAX_FIELD_LENGTH]) for name, lines in fields[:MAX_FIELDS])
+    kept = tuple((name, b"".join(lines)[:MAX_FIELD_LENGTH]) for name, lines in fields[:most])
     return Block(fields=kept, body_start=body_start, problems=tuple(problems))
 
 
@@ -192,24 +201,21 @@ def message_id(value: str) -> str:
 
 
 def addresses(value: str) -> tuple[Address, ...]:
-    """The addresses of a field (RFC 5322, 3.4): groups are flattened, comments dropped, names decoded after parsing,
-    so that a comma or an @ inside an encoded name parts nothing. What has neither name nor address is left out."""
+    """The addresses of a field (RFC 5322, 3.4), in order.
+
+    Groups are flattened. Names are decoded after the field is cut up, so that a comma or an @ in an encoded word parts
+    nothing. An address stands in angle brackets where there are any: in `boss@bank.test <eve@evil.test>` the first is a
+    name. A name without an address is kept with an empty one; what has neither is left out.
+
+    The library's parser takes that first one for the address, and reads nested comments by recursion.
+    """
     value = value[:MAX_FIELD_LENGTH]
-    if not value.strip():
-        return ()
-    try:
-        # Nested comments are read by recursion: a field full of brackets goes the simple way.
-        pairs = getaddresses([value]) if value.count("(") < 50 else []
-    except (RecursionError, IndexError, ValueError):  # pragma: no cover - none known, but the input is foreign
-        pairs = []
-    found = []
-    for name, email in pairs[:MAX_ADDRESSES]:
-        shown, email = _name(name), normalised(email)
-        if email or (shown and "@" not in shown):
-            found.append(Address(email=email, name=shown))
-    if any(address.email for address in found):
-        return tuple(found)
-    # Nothing to write to: whole fields are sent as one encoded word, or with bare brackets and quotes.
+    mailboxes = _mailboxes(value)
+    if mailboxes is not None:
+        found = [address for mailbox in mailboxes for address in mailbox.addresses()]
+        if any(address.email for address in found) or "@" not in decode_words(value):
+            return tuple(found[:MAX_ADDRESSES])
+    # Brackets or quotes that never close, or a whole field sent as one encoded word.
     for text in dict.fromkeys((value, decode_words(value))):
         words = [word for word in _BETWEEN_EMAILS.split(text) if "@" in word]
         loose = [email for email in map(normalised, words[:MAX_ADDRESSES]) if email]
@@ -217,12 +223,87 @@ def addresses(value: str) -> tuple[Address, ...]:
             return (Address(email=loose[0], name=_name(text.partition("<")[0]) if "<" in text else ""),)
         if loose:
             return tuple(Address(email=email, name="") for email in loose)
-    return tuple(found)
+    return ()
+
+
+@dataclass
+class _Mailbox:
+    """What stands between two commas of an address list."""
+
+    words: str = ""  # before the brackets, quotes taken off
+    address: str = ""  # the same with its quotes
+    comments: str = ""
+    bracketed: list[str] = field(default_factory=list)
+
+    def addresses(self) -> list[Address]:
+        """Whom it names; more than one where commas were forgotten."""
+        name = _name(self.words) or _name(self.comments)
+        emails = [email for text in self.bracketed if (email := normalised(text.rpartition(":")[2]))]
+        if self.bracketed and not emails:
+            return [Address(email="", name=name)] if name and "@" not in name else []
+        if not emails:
+            emails = [email for word in self.address.split() if "@" in word and (email := normalised(word))]
+            name = _name(self.comments) if emails else name
+        if not emails:
+            return [Address(email="", name=name)] if name and "@" not in name else []
+        return [Address(email=emails[0], name=name), *(Address(email=email, name="") for email in emails[1:])]
+
+
+_NOBODY: Final = _Mailbox()
+
+
+def _mailboxes(value: str) -> list[_Mailbox] | None:
+    """An address list cut at its commas and semicolons; None when a bracket or quote in it never closes."""
+    found: list[_Mailbox] = []
+    current = _Mailbox()
+    position = 0
+    for match in _ADDRESS_PIECE.finditer(value):
+        if match.start() != position:
+            return None
+        position = match.end()
+        piece = match[0]
+        if piece[0] == '"':
+            text = re.sub(r"\\(.)", r"\1", piece[1:-1], flags=re.DOTALL)
+            if not current.bracketed:
+                current.words += text
+            current.address += piece
+        elif piece[0] == "<":
+            current.bracketed.append(piece[1:-1])
+        elif piece[0] == "(":
+            current.comments += piece[1:-1] + " "
+        elif piece in ",;":
+            if piece == "," and _is_half_a_name(current, value, position):
+                current.words += ","
+                current.address = ""
+                continue
+            if current != _NOBODY:
+                found.append(current)
+                current = _Mailbox()
+            if len(found) >= MAX_ADDRESSES:
+                return found
+        elif piece == ":":
+            # The name of a group, or "mailto".
+            if "@" not in current.address and not current.bracketed:
+                current = _Mailbox()
+        else:
+            if not current.bracketed:
+                current.words += piece
+            current.address += piece
+    return [*found, current] if position == len(value) else None
+
+
+def _is_half_a_name(current: _Mailbox, value: str, position: int) -> bool:
+    """Whether the comma belongs to a name that should stand in quotes: `Example, Ann <ann@x.test>`."""
+    if not current.words.strip() or "@" in current.address or current.bracketed:
+        return False
+    return bool(_REST_OF_NAME.match(value, position))
 
 
 def normalised(email: str) -> str:
     """An address in lower case, "" when it is none. The local part, too: no host in use tells `Ann@` from `ann@`."""
-    email = charsets.clean(email).strip().strip(".<>'").lower()
+    email = _INVISIBLE.sub("", charsets.clean(email)).strip().strip(".<>'").lower()
+    if email.startswith('"') and _DOT_ATOM.fullmatch(email[1:].partition('"')[0]):
+        email = email.replace('"', "")  # quotes that change nothing (RFC 5321, 4.1.2)
     if len(email) > MAX_EMAIL_LENGTH or not (_EMAIL.fullmatch(email) or _QUOTED_LOCAL.fullmatch(email)):
         return ""
     return "" if email.endswith(("@", ".")) or "@." in email or ".." in email.partition("@")[2] else email
@@ -257,7 +338,10 @@ def parameters(value: str, *, hint: str = "") -> tuple[str, dict[str, str]]:
     are no standard, but usual, and are read.
     """
     value = value[:MAX_PARAMETERS_LENGTH]
-    main, semicolon, rest = value.partition(";")
+    main, semicolon, rest = value.strip().partition(";")
+    main, _, unparted = main.partition(" ")
+    if "=" in unparted:  # the semicolon is missing
+        semicolon, rest = ";", f"{unparted}{semicolon}{rest}"
     plain: dict[str, str] = {}
     sections: dict[str, dict[int, tuple[str, bool]]] = {}
     for key, given in _PARAMETER.findall(semicolon + rest):

@@ -22,6 +22,10 @@ _DELIVERED_TO: Final = (
     "delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-delivered-to", "x-forwarded-to",
     "x-original-recipient", "x-rcpt-to", "original-recipient", "apparently-to", "x-apparently-to",
 )  # fmt: skip
+_BY_SERVERS: Final = frozenset({
+    "authentication-results", "arc-authentication-results", "arc-message-signature", "arc-seal", "dkim-signature",
+    "received", "received-spf", "return-path",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,13 +63,15 @@ def read(raw: bytes, *, envelope_from: str | None = None) -> Message:
     problems: list[str] = []
     root = structure.parse(bytes(raw), problems)
     hint = _charset_of(root)
-    fields = tuple((name, headers.text_of(value, hint=hint)) for name, value in root.block.fields)
+    fields = tuple((name, _value(name, value, hint=hint)) for name, value in root.block.fields)
     content = bodies.read(root, hint=hint, problems=problems)
 
     def people(name: str) -> tuple[Address, ...]:
         found: list[Address] = []
+        length = 0
         for key, value in root.block.fields:
-            if key.lower() == name:
+            if key.lower() == name and length < 2 * headers.MAX_FIELD_LENGTH:
+                length += len(value)
                 found += headers.addresses(headers.raw_text(value, hint=hint))
         return tuple(dict.fromkeys(found))[: headers.MAX_ADDRESSES]
 
@@ -105,7 +111,7 @@ def read(raw: bytes, *, envelope_from: str | None = None) -> Message:
             fields,
             subject=subject,
             sender=sender.email,
-            content_type=root.content_type,
+            content_type=root.declared_type,
             report_type="delivery" if report else "",
             envelope_from=envelope_from,
         ),
@@ -113,6 +119,14 @@ def read(raw: bytes, *, envelope_from: str | None = None) -> Message:
         is_spam=spam.named_by(fields),
         problems=_in_short(problems),
     )
+
+
+def _value(name: str, value: bytes, *, hint: str) -> str:
+    """A field's value, decoded, but for the fields servers write: there no encoded word may stand (RFC 2047, 5), and
+    the address of a sender that looks like one must not become something else in what our server vouches for."""
+    if name.lower() in _BY_SERVERS:
+        return headers.one_line(headers.raw_text(value, hint=hint))
+    return headers.text_of(value, hint=hint)
 
 
 def _charset_of(root: Part) -> str:

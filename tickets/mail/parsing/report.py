@@ -10,6 +10,7 @@ from tickets.mail.parsing.headers import Fields
 from tickets.mail.parsing.structure import Part
 
 MAX_RECIPIENTS: Final = 200
+MAX_IDS: Final = 20  # ids of returned messages
 MAX_DIAGNOSTIC: Final = 500  # characters
 _MAX_READ: Final = 200_000  # bytes of a part, characters of a text, that are searched
 
@@ -45,7 +46,8 @@ _ID_FIELD: Final = re.compile(r"^[ \t>]*Message-ID:\s*<([^<>\s]{1,900})>", re.IG
 _RETURNED: Final = re.compile(
     r"^[ \t]*-*[ \t]*(?:below this line is a copy|this is a copy of the message|original message"
     r"|the (?:header|original message)"
-    r"|.{0,40}(?:returned|original) (?:message|headers)|message header).{0,80}$",
+    r"|.{0,40}(?:returned|original) (?:message|headers)|message header).{0,80}$"
+    r"|^[ \t>]*(?:message-id|received|return-path|mime-version|dkim-signature):",
     re.IGNORECASE | re.MULTILINE,
 )
 # Failures that say nothing about the address itself: a full mailbox, a message too large, its content, a policy.
@@ -76,19 +78,22 @@ def read(root: Part, fields: Fields, *, subject: str, sender: str, text: str, en
     failed = headers.emails(headers.all_of(fields, "x-failed-recipients"))
     from_daemon = envelope_empty or bool(_DAEMONS.match(sender.partition("@")[0]))
     looks_returned = bool(_FAILED_SUBJECT.match(subject))
-    if failed or (from_daemon and looks_returned):
+    calls_itself_one = root.declared_type == "multipart/report" and root.parameters.get("report-type", "").lower() in (
+        "delivery-status",
+        "global-delivery-status",
+    )
+    if failed or calls_itself_one or (from_daemon and looks_returned):
         return _free_form(parts, failed, subject=subject, text=text)
     return None
 
 
 def _standard(status_parts: Sequence[Part], parts: Sequence[Part], text: str) -> Report | None:
-    recipients: list[tuple[str, str, str, str]] = []
-    for part in status_parts:
+    sections: list[str] = []
+    for part in status_parts[:MAX_RECIPIENTS]:
         body = charsets.decode(part.content([])[:_MAX_READ])[0]
-        for section in _SECTION.split(body.strip())[: MAX_RECIPIENTS + 1]:
-            found = _recipient(section)
-            if found and len(recipients) < MAX_RECIPIENTS and found not in recipients:
-                recipients.append(found)
+        sections += _SECTION.split(body.strip(), maxsplit=MAX_RECIPIENTS)
+    known = dict.fromkeys(filter(None, map(_recipient, sections[: 2 * MAX_RECIPIENTS])))
+    recipients = list(known)[:MAX_RECIPIENTS]
     if not recipients:
         return None
     ids = _returned_ids(parts) or _ids_in(text, [address for address, *_ in recipients])
@@ -97,7 +102,8 @@ def _standard(status_parts: Sequence[Part], parts: Sequence[Part], text: str) ->
 
 def _recipient(section: str) -> tuple[str, str, str, str] | None:
     """The fields about one recipient (RFC 3464, 2.3); None for the section about the message."""
-    block = headers.split(section.encode("utf-8", "replace"), 0, len(section.encode("utf-8", "replace")))
+    data = section.encode("utf-8", "replace")
+    block = headers.split(data, 0, len(data), most=50)
     fields = [(name, headers.text_of(value)) for name, value in block.fields]
     address = ""
     # The original one is what we wrote to; the final one may be what it was forwarded to.
@@ -131,8 +137,9 @@ def _free_form(parts: Sequence[Part], failed: Sequence[str], *, subject: str, te
         or [found.lower() for found in _IN_BRACKETS.findall(told)]
     )
     recipients = []
+    lowered = told.lower() if len(told.lower()) == len(told) else told
     for address in list(dict.fromkeys(named))[:MAX_RECIPIENTS]:
-        place = told.lower().find(address)
+        place = lowered.find(address)
         behind = told[place + len(address) :][:1000] if place >= 0 else ""
         own = _status_in(behind) or status
         recipients.append((address, own or ("4.0.0" if delayed else "5.0.0"), action, _words(behind.lstrip("> :\n"))))
@@ -154,19 +161,19 @@ def _report(recipients: Sequence[tuple[str, str, str, str]], ids: tuple[str, ...
 
 def _returned_ids(parts: Sequence[Part]) -> tuple[str, ...]:
     found: list[str] = []
-    for part in parts:
-        if part.content_type in _RETURNED_PARTS:
-            content = part.content([])[:_MAX_READ].lstrip(b"\r\n")
-            value = headers.text_of(headers.split(content, 0, len(content)).raw("message-id"))
-            if value and (message_id := headers.message_id(value)):
-                found.append(message_id)
-    return tuple(dict.fromkeys(found))[:20]
+    returned = [part for part in parts if part.content_type in _RETURNED_PARTS]
+    for part in returned[:MAX_IDS]:
+        content = part.content([])[:_MAX_READ].lstrip(b"\r\n")
+        value = headers.text_of(headers.split(content, 0, len(content)).raw("message-id"))
+        if value and (message_id := headers.message_id(value)):
+            found.append(message_id)
+    return tuple(dict.fromkeys(found))
 
 
 def _ids_in(text: str, not_these: Sequence[str]) -> tuple[str, ...]:
     """What may be the ids of returned messages in a text: those in a Message-ID line first."""
     found = _ID_FIELD.findall(text[:_MAX_READ]) + _IDS.findall(text[:_MAX_READ])
-    return tuple(dict.fromkeys(each for each in found if each.lower() not in not_these))[:20]
+    return tuple(dict.fromkeys(each for each in found if each.lower() not in not_these))[:MAX_IDS]
 
 
 def _status_in(text: str) -> str:
