@@ -84,7 +84,7 @@ def _named(report: Report, mailbox: Mailbox, recipients: Sequence[str], trace: T
 
 
 def in_words(report: Report, recipient: str) -> str:
-    """Why a mail to `recipient` did not arrive: the server's own words, else those of its status, else a general one."""
+    """Why a mail to `recipient` did not arrive: in the server's words, or in ours for its status."""
     about = [each for each in report.recipients if each[0] == recipient] or list(report.recipients)
     if not about:
         return "The server gave no reason."
