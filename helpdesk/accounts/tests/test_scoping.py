@@ -38,6 +38,7 @@ MAY_READ_ACROSS = {
     "tickets/dispatch.py": "sends what any workspace has recorded",
     "tickets/mail/services/addressing.py": "an address that mail is sent to says which workspace it is for",
     "tickets/mail/services/delivery.py": "the mails of one comment",
+    "tickets/mail/services/rules.py": "rules read for one workspace are counted and put in order",
     "tickets/search.py": "subjects for the admin, whose own rows are scoped",
     "tickets/services/editing.py": "purges the trash of every workspace",
 }
