@@ -43,6 +43,7 @@ MAY_READ_ACROSS = {
     "tickets/mail/services/bounces.py": "a mail that was found in the workspace before",
     "tickets/mail/services/receiving.py": "a worker takes the message that a task names, and looks for lost ones",
     "tickets/mail/services/delivery.py": "the mails of one comment",
+    "tickets/mail/services/rules.py": "rules read for one workspace are counted and put in order",
     "tickets/search.py": "subjects for the admin, whose own rows are scoped",
     "tickets/services/editing.py": "purges the trash of every workspace",
 }

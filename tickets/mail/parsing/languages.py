@@ -218,10 +218,10 @@ LANGUAGES: Final = (
         subject=("konu",),
         original=("özgün ileti", "orijinal mesaj", "orijinal ileti", "asıl ileti"),
         forwarded=("iletilen ileti", "iletilmiş mesaj", "iletilen mesaj", "yönlendirilmiş mesaj"),
-        forward_begins=("iletilen mesajın başlangıcı", "ileti başlangıcı", "i̇leti başlangıcı"),
+        forward_begins=("iletilen mesajın başlangıcı", "ileti başlangıcı"),
         sent_from=("outlook'u edinin", "outlook for", "ios için outlook", "android için outlook"),
         sent_from_ends=("dan gönderildi", "den gönderildi", "tan gönderildi", "ten gönderildi", "outlook'u edinin"),
-        forward_subject=("ilt", "i̇lt", "ynl"),
+        forward_subject=("ilt", "ynl"),
     ),
     Language(
         code="sv",
@@ -579,7 +579,7 @@ LANGUAGES: Final = (
 
 # What a sender's device or program is called in the advertisement below a message: how a word of it begins.
 _DEVICES: Final = (
-    "iphone", "ipad", "ipod", "apple watch", "macbook", "android", "blackberry", "galaxy", "samsung", "huawei",
+    "iphon", "ipad", "ipod", "apple watch", "macbook", "android", "blackberry", "galaxy", "samsung", "huawei",
     "xiaomi", "redmi", "oppo", "oneplus", "nokia", "pixel", "motorola", "xperia", "htc", "realme", "fairphone",
     "lenovo", "kindle", "outlook", "yahoo", "gmail", "hotmail", "proton", "aol", "gmx", "web.de", "t-online", "zoho",
     "naver", "daum", "yandex", "яндекс", "mail.ru", "mail for", "mail pour", "mail para", "mail per", "mailbird",
@@ -613,6 +613,7 @@ _SAME: Final[dict[int, str | None]] = {
     ord("＜"): "<",
     ord("＞"): ">",
     ord("＠"): "@",
+    ord("İ"): "i",
 }
 _RUNS: Final = re.compile(" {2,}")
 
@@ -697,7 +698,7 @@ _FORWARD_SUBJECT: Final = re2.compile(
 
 # A signature of a device is short: longer lines are sentences, in characters and in words.
 _LONGEST_DEVICE_LINE = 120
-_MOST_WORDS = 11
+_MOST_WORDS = 13
 
 
 def is_device_signature(line: str) -> bool:
