@@ -11,7 +11,8 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -30,7 +31,8 @@ from tickets.mail.parsing import authentication, charsets, languages, quotes
 from tickets.mail.parsing import message as messages
 from tickets.mail.parsing.headers import Address, all_of
 from tickets.mail.parsing.message import Message
-from tickets.mail.services import blocking, bounces, delivery, threading
+from tickets.mail.services import blocking, bounces, delivery, rules, threading
+from tickets.mail.services.rules import Decision
 from tickets.mail.services.threading import Thread
 from tickets.mail.services.trace import Trace
 from tickets.models import Attachment, Comment, Ticket
@@ -338,11 +340,13 @@ class _Work:
         )
         if thread is None:
             trace.add("thread", "none", "It begins a ticket.")
-        decision = self._rules(mailbox, message)
+        decision = self._rules(incoming, message)
         words = self._words(message)
-        self._prepare_files(mailbox.workspace_id, message, words)
+        words = self._prepare_files(mailbox.workspace_id, message, words)
         guests = self._guests(incoming, message, thread)
         result = None
+        if thread is not None and decision.matched:
+            self.trace.add("rules", "not asked to change", "What rules set is for tickets that begin.")
         if thread is not None and thread.answers_notice:
             result = self._note_for_agents(thread, person, words)
         elif thread is not None:
@@ -443,14 +447,11 @@ class _Work:
         self.trace.add("verified", "yes" if found else "no", f"By {mailbox.trusted_host}.")
         return found
 
-    def _rules(self, mailbox: Mailbox, message: Message) -> Any:
-        try:
-            from tickets.mail.services import rules
-        except ImportError:
-            return None
-        decision = rules.decide(mailbox=mailbox, message=message)
-        for rule, why in decision.matched:
-            self.trace.add("rule", str(rule), why)
+    def _rules(self, incoming: Incoming, message: Message) -> Decision:
+        decision = rules.decide(mailbox=incoming.mailbox, message=message, envelope_to=incoming.envelope_to)
+        for matched in decision.matched:
+            self.trace.add("rule", matched.rule.name, matched.why)
+        rules.note_matches(decision=decision, now=self.now)
         if decision.is_dropped:
             raise _Stop("ignored", f"rule: {decision.dropped_by}")
         return decision
@@ -471,19 +472,25 @@ class _Work:
         original = base.Original(html=folded.html, folded_text=folded.folded_text, folded_html=folded.folded_html)
         return _Words(body, original)
 
-    def _prepare_files(self, workspace_id: UUID, message: Message, words: _Words) -> None:
+    def _prepare_files(self, workspace_id: UUID, message: Message, words: _Words) -> _Words:
+        """Make its files ready to be kept; gives the words with a note of those that are not."""
         found = [(each.name, each.content) for each in message.files]
         if words.whole:
             found.insert(0, ("message.txt", words.whole.encode()))
-        for name, content in found:
+        notes = []
+        for number, (name, content) in enumerate(found):
             if len(self.attachments) == MOST_FILES:
-                self.trace.add("file", "left out", f"It has {len(found)} files; {MOST_FILES} are kept.")
+                notes.append(f"The message has {len(found)} files; the last {len(found) - number} are not kept here.")
+                self.trace.add("file", "left out", notes[-1])
                 break
             try:
                 upload = ContentFile(content, name=name or "file")
                 self.attachments.append(files.prepare(workspace_id=workspace_id, upload=upload, now=self.now))
             except InvalidInput as error:
                 self.trace.add("file", "left out", f"{name}: {error.detail}")
+                if content:
+                    notes.append(f"{files.clean_name(name)} is not kept here. {error.detail}")
+        return _with_notes(words, notes)
 
     # --- What it becomes ------------------------------------------------------------------------
 
@@ -510,7 +517,7 @@ class _Work:
         person: Address,
         words: _Words,
         guests: Sequence[str],
-        decision: Any,
+        decision: Decision,
     ) -> _Result:
         mailbox = incoming.mailbox
         wanted = _wanted(mailbox, decision)
@@ -580,18 +587,17 @@ class _Work:
         contact = people[person.email]
         was = thread.ticket.status
         try:
-            with transaction.atomic():
-                delivered = conversation.customer_reply(
-                    ticket=thread.ticket,
-                    contact=contact,
-                    body=words.body,
-                    channel="email",
-                    automatic=bool(message.automatic),
-                    attachments=self.attachments,
-                    original=words.original,
-                    vouched=thread.is_vouched,
-                    now=self.now,
-                )
+            delivered = conversation.customer_reply(
+                ticket=thread.ticket,
+                contact=contact,
+                body=words.body,
+                channel="email",
+                automatic=bool(message.automatic),
+                attachments=self.attachments,
+                original=words.original,
+                vouched=thread.is_vouched,
+                now=self.now,
+            )
         except NotFound:
             self.trace.add("ticket", "gone", f"#{thread.ticket.number} cannot be answered any more.")
             return None
@@ -674,6 +680,21 @@ def _others(message: Message, own: frozenset[str], sender: str) -> list[str]:
     return [each for each in named if each != sender and not _is_ours(each, own)][:MOST_OTHERS]
 
 
+def _with_notes(words: _Words, notes: Sequence[str]) -> _Words:
+    """The words with notes of ours below what is folded."""
+    if not notes:
+        return words
+    original = words.original
+    text = "\n".join(f"[{note}]" for note in notes)
+    html = "".join(f"<p>[{escape(note)}]</p>" for note in notes)
+    folded = replace(
+        original,
+        folded_text=f"{original.folded_text}\n\n{text}".strip(),
+        folded_html=original.folded_html + html if original.folded_html else "",
+    )
+    return replace(words, original=folded)
+
+
 def _valid(addresses: Iterable[str]) -> list[str]:
     """Those of the addresses that a contact can have."""
     good = []
@@ -685,7 +706,7 @@ def _valid(addresses: Iterable[str]) -> list[str]:
     return good
 
 
-def _wanted(mailbox: Mailbox, decision: Any) -> dict[str, Any]:
+def _wanted(mailbox: Mailbox, decision: Decision) -> dict[str, Any]:
     """The fields of a new ticket: what the mailbox gives, and over it what the parsing rules say."""
     category = mailbox.category
     wanted: dict[str, Any] = {
@@ -693,13 +714,12 @@ def _wanted(mailbox: Mailbox, decision: Any) -> dict[str, Any]:
         "team_id": mailbox.team_id,
         "category_id": category.pk if category and category.archived_at is None else None,
     }
-    if decision is not None:
-        for name in (
-            "priority", "category_id", "team_id", "assignee_id", "tags", "custom_fields", "requester_email",
-            "requester_name",
-        ):  # fmt: skip
-            if value := getattr(decision, name):
-                wanted[name] = value
+    for name in (
+        "priority", "category_id", "team_id", "assignee_id", "tags", "custom_fields", "requester_email",
+        "requester_name",
+    ):  # fmt: skip
+        if value := getattr(decision, name):
+            wanted[name] = value
     return {name: value for name, value in wanted.items() if value}
 
 
