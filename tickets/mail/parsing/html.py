@@ -43,10 +43,13 @@ _QUOTE: Final = re.compile(r"<(/?)blockquote\b[^<>]*>", re.IGNORECASE)
 # Characters for private use mark where a quote begins and ends while the text is laid out.
 _QUOTE_BEGINS: Final = "\ue000"
 _QUOTE_ENDS: Final = "\ue001"
+# And this one a no-break space: the sanitiser writes it as an entity, in time that grows with the square of them.
+_NO_BREAK: Final = "\ue002"
 _MARKS: Final = re.compile(f"[{_QUOTE_BEGINS}{_QUOTE_ENDS}]")
 _BLANK_LINES: Final = re.compile(r"\n{3,}")
-_TRAILING: Final = re.compile(r"[ \t]+$", re.MULTILINE)
-_META_CHARSET: Final = re.compile(rb"<meta\b[^>]{0,300}?charset\s*=\s*[\"']?\s*([A-Za-z0-9._:-]{2,40})", re.IGNORECASE)
+_META_CHARSET: Final = re.compile(
+    rb"<meta\b[^<>]{0,300}?charset\s*+=\s*+[\"']?\s*+([A-Za-z0-9._:-]{2,40})", re.IGNORECASE
+)
 
 
 def declared_charset(data: bytes) -> str:
@@ -57,7 +60,7 @@ def declared_charset(data: bytes) -> str:
 
 def cost(html: str) -> int:
     """How much work it is to lay HTML out: a tag or an entity counts one, and so do 200 characters."""
-    return html.count("<") + html.count("&") + len(html) // 200
+    return max(html.count("<"), html.count(">")) + html.count("&") + len(html) // 200
 
 
 def to_text(html: str, *, budget: int = MAX_COST) -> str:
@@ -70,7 +73,7 @@ def to_text(html: str, *, budget: int = MAX_COST) -> str:
     if cost(html) > budget or _nesting(html) > MAX_NESTING:
         return _stripped(html)
     safe = nh3.clean(
-        html,
+        html.replace("\u00a0", _NO_BREAK),
         tags=_TAGS,
         clean_content_tags=_DROPPED,
         attributes={"a": {"href"}, "ol": {"start"}},
@@ -78,7 +81,7 @@ def to_text(html: str, *, budget: int = MAX_COST) -> str:
         link_rel=None,
     )
     try:
-        text = get_text(_with_marks(_LINK.sub(_link, safe)), _CONFIG)
+        text = get_text(_with_marks(_LINK.sub(_link, safe.replace("&nbsp;", _NO_BREAK))), _CONFIG)
     except Exception:  # the parser is not ours and the input is foreign: the words must survive whatever it raises
         return _stripped(html)
     return _tidy(text)
@@ -167,5 +170,12 @@ def _quoted(text: str) -> str:
 
 def _tidy(text: str) -> str:
     text = _quoted(text)
-    text = charsets.clean(text).replace("\u00a0", " ").replace("\u200b", "").replace("\ufeff", "").replace("\u00ad", "")
-    return _BLANK_LINES.sub("\n\n", _TRAILING.sub("", text)).strip("\n")
+    text = (
+        charsets.clean(text)
+        .replace(_NO_BREAK, " ")
+        .replace("\u00a0", " ")
+        .replace("\u200b", "")
+        .replace("\ufeff", "")
+        .replace("\u00ad", "")
+    )
+    return _BLANK_LINES.sub("\n\n", "\n".join(line.rstrip() for line in text.split("\n"))).strip("\n")
