@@ -12,7 +12,7 @@ from inscriptis.model.config import ParserConfig
 from tickets.mail.parsing import charsets
 
 # Past these the layout is given up and only the tags are taken out: the parsers take time that grows with the square
-# of nesting and of bare ampersands, and libxml2 reads nothing that is deeper than 256.
+# of nesting, of bare ampersands and of some signs, and libxml2 reads nothing that is deeper than 256.
 MAX_COST: Final = 15_000  # see `cost`; about a fifth of a second
 MAX_NESTING: Final = 150
 MAX_QUOTES: Final = 20  # signs before a quoted line
@@ -59,8 +59,13 @@ def declared_charset(data: bytes) -> str:
 
 
 def cost(html: str) -> int:
-    """How much work it is to lay HTML out: a tag or an entity counts one, and so do 200 characters."""
-    return max(html.count("<"), html.count(">")) + html.count("&") + len(html) // 200
+    """How much work it is to lay HTML out: a tag or an entity counts one, and so do 200 characters.
+
+    And so does a character of U+0080 to U+00BF, which the sanitiser looks at closely: in UTF-8 they begin like a
+    no-break space. Those themselves are taken out before.
+    """
+    alike = html.encode("utf-8", "replace").count(b"\xc2") - html.count("\u00a0")
+    return max(html.count("<"), html.count(">")) + html.count("&") + alike + len(html) // 200
 
 
 def to_text(html: str, *, budget: int = MAX_COST) -> str:

@@ -342,6 +342,7 @@ BAIT: dict[str, Callable[[], bytes]] = {
     "> of HTML": lambda: HTML + b"<p>" + b">" * MEGABYTE + b"x",
     "quotes of HTML": lambda: HTML + b"<p>" + b"\"'" * MEGABYTE + b"x",
     "entities": lambda: HTML + b"<p>" + b"&eacute;" * 14_000 + b"x",
+    "soft hyphens": lambda: HTML + b"<p>a" + b"\xc2\xad" * 900_000 + b"x",
     "no-break spaces": lambda: HTML + b"<p>a" + b"\xc2\xa0" * 900_000 + b"x",
     "spaces in a flowed line": lambda: (
         HEADER + b"Content-Type: text/plain; format=flowed\n\na" + b" " * MEGABYTE + b"x"
