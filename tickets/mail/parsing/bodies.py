@@ -48,7 +48,6 @@ _NAMES: Final = {
     "image/heic": "image.heic",
 }
 _UNFIT: Final = re.compile(r"[\x00-\x1f\x7f<>:\"|?*\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
-_TRAILING_SPACES: Final = re.compile(r" +$")
 _CID: Final = re.compile(r"""cid:([^\s"'<>)]{1,998})""", re.IGNORECASE)
 _SOURCE: Final = re.compile(r"""\bsrc\s{0,9}=\s{0,9}["']?([^\s"'<>]{1,2000})""", re.IGNORECASE)
 
@@ -141,7 +140,7 @@ def _cut(text: str, most: int, problems: list[str]) -> str:
 def _pieces(part: Part, chooser: _Chooser) -> list[_Piece]:
     """What a part and those below it say, in their order; files go to the chooser."""
     kind = part.content_type
-    if not part.content_type.startswith("multipart/"):
+    if not kind.startswith("multipart/"):
         return _leaf(part, chooser)
     if kind == "multipart/alternative":
         return _alternative(part, chooser)
@@ -159,7 +158,7 @@ def _pieces(part: Part, chooser: _Chooser) -> list[_Piece]:
 def _alternative(part: Part, chooser: _Chooser) -> list[_Piece]:
     """One piece from several ways to say the same (RFC 2046, 5.1.4): the plain text that says something, the best HTML.
 
-    Parts of ways that say nothing themselves (a table of numbers beside a picture, a calendar) are files.
+    Ways without a text (a calendar, a picture) are files.
     """
     had_text = chooser.has_text
     text: str | None = None
@@ -203,8 +202,8 @@ def _leaf(part: Part, chooser: _Chooser) -> list[_Piece]:
         data = data[: chooser.bytes_left]
     chooser.bytes_left -= len(data)
     if part.content_type in _HTMLS:
-        named = part.charset or html.declared_charset(data)
-        text, problem = charsets.decode(data, named, hint=chooser.hint)
+        in_itself = html.declared_charset(data)
+        text, problem = charsets.decode(data, part.charset or in_itself, hint=in_itself or chooser.hint)
         _note(problem, chooser)
         text = _cut(text, chooser.html_left, chooser.problems)
         chooser.html_left -= len(text)
@@ -308,4 +307,4 @@ def unflowed(text: str, *, delsp: bool = False) -> str:
             lines.append("".join(current))
     if flowing:
         lines.append("".join(current))
-    return "\n".join(line if line.endswith("-- ") else _TRAILING_SPACES.sub("", line) for line in lines)
+    return "\n".join(line if line.endswith("-- ") else line.rstrip(" ") for line in lines)
