@@ -68,6 +68,11 @@ def cost(html: str) -> int:
     return max(html.count("<"), html.count(">")) + html.count("&") + alike + len(html) // 200
 
 
+def is_affordable(html: str, *, budget: int = MAX_COST) -> bool:
+    """Whether HTML can be sanitised and laid out in a moment. What cannot is shown as its plain text."""
+    return cost(html) <= budget and _nesting(html) <= MAX_NESTING
+
+
 def to_text(html: str, *, budget: int = MAX_COST) -> str:
     """HTML as plain text: paragraphs, lists and tables laid out, quotes behind "> " as in plain mail, links as
     "words (address)" where the words are not the address.
@@ -75,7 +80,7 @@ def to_text(html: str, *, budget: int = MAX_COST) -> str:
     Scripts, styles, comments and pictures leave nothing, and neither do links that are not http(s), mailto or tel.
     HTML that costs more than `budget` keeps its words and lines, and loses its layout. Never raises.
     """
-    if cost(html) > budget or _nesting(html) > MAX_NESTING:
+    if not is_affordable(html, budget=budget):
         return _stripped(html)
     safe = nh3.clean(
         html.replace("\u00a0", _NO_BREAK),
