@@ -284,9 +284,12 @@ _LENGTH = 200_000
 @pytest.mark.parametrize(
     "unit",
     [
-        "On ", "On \n", ">", ">\n", "> ", "wrote", "wrote:\n", "On 1 wrote:\n", "a\n>\n", f"{WROTE}\n> a\n", ":", ":\n",
+        "On ", "On \n", ">", ">\n", "> ", "wrote", "wrote:\n", "On 1 wrote:\n", "a\n>\n",
+        f"{WROTE}\n> a\n", ":", ":\n",
         "From: a\n", "From: a\n\n", "To: a\nx\n", "-- \n", "--\n", "-- \na\n> b\n", "_", "-", f"{'_' * 30}\n",
-        "\n", " ", "Sent from my iPhone\n", "sent from my ", "virus ", "https://a", "\u0301", "\u202b", "a b c ", "mailing list\n",
+        "\n", " ", "Sent from my iPhone\n", "sent from my ", "virus ", "https://a",
+        "\u0301", "\u202b", "a b c ", 
+        "mailing list\n",
         "---- Forwarded mess ----\n", "在2026年3月3日，写道\n", "a@b 2026 10:00:\n", "1 a@b 2026>\n> x\n", "1", "x",
     ],
 )  # fmt: skip

@@ -244,11 +244,14 @@ def test_html_nested_beyond_reason_is_read_as_text():
 _PIECES = st.sampled_from(
     [
         "<div>", "</div>", "<p>", "</p>", "<br>", "<hr>", "word ", "other", "&gt; quoted", WROTE, "wrote:", "&nbsp;",
-        "<blockquote>", "</blockquote>", '<blockquote type="cite">', '<div class="gmail_quote">', "<b>", "</b>", "<i>",
+        "<blockquote>", "</blockquote>",
+        '<blockquote type="cite">', '<div class="gmail_quote">', "<b>", "</b>", "<i>",
         '<div class="gmail_attr">', '<div id="appendonsend">', '<div id="divRplyFwdMsg">', '<div class="gmail_signature">',
         '<div class="yahoo_quoted">', "<table>", "<tr>", "<td>", "</table>", "<pre>", "</pre>", "-- ", "\n", " ",
-        REPLY_MARKER, "From: Dana", "Sent: now", "To: you", "Subject: it", "<script>", "</script>", "<!--", "-->", "<",
-        '<img src="cid:x">', "\x00", "\ud800", "&#0;", "&#xD800;", "&", "<o:p>", "</o:p>", "<svg>", "<math>", "<title>",
+        REPLY_MARKER, "From: Dana", "Sent: now", "To: you", "Subject: it", "<script>", "</script>",
+        "<!--", "-->", "<",
+        '<img src="cid:x">', "\x00", "\ud800", "&#0;", "&#xD800;", "&", "<o:p>", "</o:p>", "<svg>",
+        "<math>", "<title>",
         "<textarea>", "<select>", "<plaintext>", "<frameset>", "</html>", "<body class=x>", "<a href='", "Forwarded",
         "---------- Forwarded message ---------", "Sent from my iPhone", '<div style="border-top:solid 1px">', "<?x",
     ]
@@ -298,11 +301,14 @@ _LENGTH = 200_000
 @pytest.mark.parametrize(
     "unit",
     [
-        "<blockquote>", "<blockquote type=cite>x", "x:<blockquote>a</blockquote>", "1@ wrote:<blockquote>a</blockquote>",
+        "<blockquote>", "<blockquote type=cite>x", "x:<blockquote>a</blockquote>",
+        "1@ wrote:<blockquote>a</blockquote>",
         "a<br>", "<br>", "<b>a", "<div>a", "<p>a", "x", "<", "&", "&gt;", "<!--", "<pre>a\n", "a\n", "<hr>",
-        "<td>a</td>", "<div class=gmail_quote>", "<div class=gmail_quote><blockquote>a</blockquote></div>b", "<b><p></b>", "<a b='",
+        "<td>a</td>", "<div class=gmail_quote>",
+        "<div class=gmail_quote><blockquote>a</blockquote></div>b", "<b><p></b>", "<a b='",
         '<div style="border-top:solid">', '<div style="border-top:solid"><b>a:</b></div>', "<img src=cid:a>",
-        "<svg><a>", "<div class=gmail_signature>a</div>", "<table><tr><td>a", "&nbsp;", "<a><table>", "<script>", "<style>a",
+        "<svg><a>", "<div class=gmail_signature>a</div>", "<table><tr><td>a", "&nbsp;",
+        "<a><table>", "<script>", "<style>a",
         "<title>",
     ],
 )  # fmt: skip
