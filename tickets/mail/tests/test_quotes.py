@@ -288,7 +288,7 @@ _LENGTH = 200_000
         f"{WROTE}\n> a\n", ":", ":\n",
         "From: a\n", "From: a\n\n", "To: a\nx\n", "-- \n", "--\n", "-- \na\n> b\n", "_", "-", f"{'_' * 30}\n",
         "\n", " ", "Sent from my iPhone\n", "sent from my ", "virus ", "https://a",
-        "\u0301", "\u202b", "a b c ", 
+        "\u0301", "\u202b", "a b c ",
         "mailing list\n",
         "---- Forwarded mess ----\n", "在2026年3月3日，写道\n", "a@b 2026 10:00:\n", "1 a@b 2026>\n> x\n", "1", "x",
     ],
