@@ -15,6 +15,7 @@ urlpatterns = [
     path("", include("portal.urls")),
     path("", include("slas.urls")),
     path("", include("tickets.automation.urls")),
+    path("", include("tickets.mail.urls")),
     path("api/", include("helpdesk.api.urls")),
     path("api/", include("tickets.api.urls")),
 ]
