@@ -87,7 +87,7 @@ if (composer && list) {
   };
 
   body.addEventListener("input", offer);
-  body.addEventListener("blur", () => setTimeout(close, 150)); // a click on an option comes first
+  body.addEventListener("blur", close); // a press on an option keeps the cursor in the text
   list.addEventListener("mousedown", (event) => {
     const option = event.target.closest("[role=option]");
     event.preventDefault();
