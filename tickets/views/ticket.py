@@ -202,7 +202,8 @@ def kept_query(request: HttpRequest) -> str:
 
 
 def _context(request: WorkspaceRequest, pk: UUID) -> dict[str, Any]:
-    """Everything that the ticket's page shows. Eleven queries beside those of the session, whatever is in it."""
+    """Everything that the ticket's page shows. Eleven queries beside those of the session
+    and the one that the template asks about mail, whatever is in it."""
     view = view_asked(request)
     context = console(request, view)
     context |= queue_context(request, view, context)

@@ -29,7 +29,7 @@ def make_mail(
     if html:
         mail.add_alternative(html, subtype="html")
         for content_id, content in (inline or {}).items():
-            mail.get_payload()[-1].add_related(content, "image", "gif", cid=f"<{content_id}>")
+            list(mail.iter_parts())[-1].add_related(content, "image", "gif", cid=f"<{content_id}>")
     return mail
 
 

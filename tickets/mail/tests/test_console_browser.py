@@ -107,6 +107,10 @@ def test_every_page_is_accessible_and_fits_the_screen(
     name = f"mail-{size[0]}-{'dark' if dark else 'light'}"
     sign_in(page, live_server.url)
     page.goto(f"{live_server.url}/tickets/{ticket.pk}")
+    expect(page.locator("[data-countdown]")).to_be_visible()
+    page.locator(".delivery").last.scroll_into_view_if_needed()
+    accessible(page)
+    picture(page, f"{name}-0-ticket-end")
     quoted = page.locator(".quoted").nth(1)
     quoted.locator("summary").focus()
     page.keyboard.press("Enter")
@@ -143,6 +147,8 @@ def test_a_customer_rates_the_help(
     expect(page.get_by_text("user unknown")).to_have_count(0)
     accessible(page)
     picture(page, f"{name}-1")
+    form.scroll_into_view_if_needed()
+    picture(page, f"{name}-1-form")
     form.get_by_role("radio", name="Good", exact=True).focus()
     page.keyboard.press("ArrowRight")
     expect(form.get_by_role("radio", name="Very good", exact=True)).to_be_checked()
@@ -158,9 +164,12 @@ def test_an_agent_reads_the_original_and_asks_for_its_images(live_server: Any, o
     ticket = a_conversation(maria)
     page = open_browser()
     asked: list[str] = []
-    page.route("https://pixel.customers.example/**", lambda route: (asked.append(route.request.url), route.fulfill(
-        body=GIF, content_type="image/gif"
-    )))  # fmt: skip
+
+    def serve(route: Any) -> None:
+        asked.append(route.request.url)
+        route.fulfill(body=GIF, content_type="image/gif")
+
+    page.route("https://pixel.customers.example/**", serve)
     sign_in(page, live_server.url)
     page.goto(f"{live_server.url}/tickets/{ticket.pk}")
     page.get_by_label("More about the request").click()

@@ -303,10 +303,11 @@ class TestNotATicket:
         assert not BlockedSender.unscoped.exists()
         wrong = client.post(url, {"block": "everything"})
         assert wrong.status_code == 400 and not BlockedSender.unscoped.exists()
-        answer = client.post(url, {"block": "domain"})
+        answer = client.post(f"{url}?view=unassigned", {"block": "domain"})
+        assert answer.url == reverse("tickets:queue", args=["unassigned"])
         html = client.get(answer.url).content.decode()
         undo = reverse("mail:unblock") + "?pattern=%40customers.example"
-        assert "An admin can restore it for 30 days." in html and undo in html and 'id="toast-form"' in html
+        assert "where an admin can restore it for 30 days." in html and undo in html and 'id="toast-form"' in html
         client.post(undo)
         assert not BlockedSender.unscoped.exists()
 

@@ -1,9 +1,9 @@
 """What agents see and do about single mails: the original, how an answer fares, taking it back, not a ticket."""
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from csp.decorators import csp_replace, csp_update
+from csp.decorators import csp_update
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -17,12 +17,15 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from helpdesk.accounts.roles import Permission
 from helpdesk.accounts.scoping import WorkspaceRequest, member_required
 from helpdesk.errors import DomainError, NotAllowed, NotFound
+from tickets.filters import VIEWS
 from tickets.mail.forms.messages import NotATicketForm
 from tickets.mail.models import Incoming
 from tickets.mail.services import not_a_ticket as services
 from tickets.mail.services import originals, sending
 from tickets.models import Comment, Ticket
 from tickets.services import base
+
+NOTHING = "sandbox; default-src 'none'"  # what a message's own bytes may do on our address
 
 # --- The message as it came -------------------------------------------------------------------
 
@@ -91,14 +94,13 @@ def _show(request: WorkspaceRequest, incoming: Incoming) -> HttpResponse:
         return render(request, "mail/original.html", context)
 
     # Only here, and only when somebody asked for it: images of other servers, over TLS.
-    answer: HttpResponse = (csp_update({"img-src": ["https:"]})(page) if wants_images else page)(request)
+    answer = csp_update({"img-src": ["https:"]})(page)(request) if wants_images else page(request)
     answer["Cache-Control"] = "private, no-store"
-    return answer
+    return cast(HttpResponse, answer)
 
 
 @require_safe
 @member_required(Permission.READ)
-@csp_replace({"default-src": ["'none'"], "sandbox": []})
 def inline(request: WorkspaceRequest, pk: UUID, place: int) -> HttpResponse:
     """A picture that came with the message and is shown within it."""
     try:
@@ -107,12 +109,12 @@ def inline(request: WorkspaceRequest, pk: UUID, place: int) -> HttpResponse:
         raise Http404(error.detail) from error
     answer = HttpResponse(content, content_type=kind)
     answer["Cache-Control"] = "private, max-age=3600"
+    answer["Content-Security-Policy"] = NOTHING
     return answer
 
 
 @require_safe
 @member_required(Permission.READ)
-@csp_replace({"default-src": ["'none'"], "sandbox": []})
 def download(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
     """The bytes of the message, as they came."""
     incoming = _find(request, pk)
@@ -128,6 +130,7 @@ def download(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
         headers={
             "Content-Disposition": content_disposition_header(as_attachment=True, filename=name) or "attachment",
             "Cache-Control": "private, no-store",
+            "Content-Security-Policy": NOTHING,
         },
     )
 
@@ -225,20 +228,28 @@ def not_a_ticket(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
             form.refuse(error)
         else:
             messages.success(request, _said(request, ticket, pattern))
-            return redirect("tickets:queue", view="mine")
+            return redirect("tickets:queue", view=_view(request))
     kept = f"?{request.GET.urlencode()}" if request.GET else ""
     context = {"ticket": ticket, "form": form, "kept": kept}
     return render(request, "mail/not_a_ticket.html", context, status=400 if form.errors else 200)
 
 
+def _view(request: HttpRequest) -> str:
+    """The list one came from."""
+    view = request.GET.get("view", "")
+    return view if view in VIEWS else "mine"
+
+
 def _said(request: WorkspaceRequest, ticket: Ticket, pattern: str) -> str:
-    way_back = "An admin can restore it for 30 days."
+    trash = "the trash, where an admin can restore it for 30 days"
     if request.membership.may(Permission.MANAGE):
-        way_back = format_html('<a href="{}">Open the trash</a>.', reverse("tickets:trash"))
+        trash = format_html(
+            '<a href="{}">the trash</a>, where you can restore it for 30 days', reverse("tickets:trash")
+        )
     return format_html(
-        "Moved #{} to the trash. Mail from {} is ignored from now on. {} "
+        "Moved #{} to {}. Mail from {} is ignored from now on. "
         '<button type="submit" class="link" form="toast-form" formaction="{}?{}">Unblock {}</button>',
-        ticket.number, pattern, way_back, reverse("mail:unblock"), urlencode({"pattern": pattern}), pattern,
+        ticket.number, trash, pattern, reverse("mail:unblock"), urlencode({"pattern": pattern}), pattern,
     )  # fmt: skip
 
 
