@@ -22,20 +22,27 @@ function count() {
 if (document.querySelector("[data-countdown]")) count();
 setInterval(count, 500);
 
-// What is being written stays on this device; the text that was taken back comes from the server, in its place.
-for (const form of document.querySelectorAll("[data-undo]")) {
-  form.addEventListener("submit", () => {
-    try {
-      localStorage.removeItem(`draft:${document.getElementById("composer")?.dataset.ticket}`);
-    } catch {
-      // A browser that keeps nothing has no draft either.
-    }
-  });
+// --- A text that was taken back stands in the composer; what one had begun to write meanwhile is kept below it.
+
+const composer = document.getElementById("composer");
+const taken = new URLSearchParams(location.search).get("taken_back");
+if (composer && taken) {
+  const body = composer.querySelector("textarea");
+  try {
+    const draft = localStorage.getItem(`draft:${composer.dataset.ticket}`) ?? "";
+    const isAgain = sessionStorage.getItem("taken-back") === taken; // the page was loaded anew
+    if (isAgain && draft) body.value = draft;
+    else if (draft.trim() && draft.trim() !== body.value.trim()) body.value = `${body.value.trimEnd()}\n\n${draft}`;
+    sessionStorage.setItem("taken-back", taken);
+  } catch {
+    // A browser that keeps nothing has no draft.
+  }
+  body.dispatchEvent(new Event("input", { bubbles: true })); // so that it is kept as a draft
+  body.focus();
 }
 
 // --- @ in a note offers members: a list box that the text field controls (the combobox pattern of WAI-ARIA).
 
-const composer = document.getElementById("composer");
 const list = document.getElementById("mentions");
 
 if (composer && list) {

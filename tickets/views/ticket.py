@@ -406,7 +406,7 @@ def reply(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
     except DomainError as error:
         form.refuse(error)
         return _page(request, pk, form, status=error.status, waiting=waiting)
-    words = "Note added." if data["internal"] else "Reply sent."
+    words = "Note added." if data["internal"] else "Reply added."
     messages.success(request, words)
     return _back(request, pk)
 

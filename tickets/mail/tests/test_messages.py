@@ -14,7 +14,7 @@ from helpdesk.accounts.models import Membership
 from helpdesk.accounts.tests.factories import ContactFactory, WorkspaceFactory
 from helpdesk.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from tickets.mail.models import BlockedSender, Undeliverable
-from tickets.mail.services import blocking, not_a_ticket
+from tickets.mail.services import blocking, not_a_ticket, sending
 from tickets.mail.tests.factories import MailboxFactory
 from tickets.mail.tests.mails import keep, make_mail
 from tickets.models import Activity, Comment, Ticket
@@ -162,6 +162,50 @@ class TestDelivery:
         maria.workspace.save()
         html = page(maria, ticket)
         assert "Held: This is a test workspace." in html and "Resend" not in html
+
+
+class TestSendingAgainAndTakingBack:
+    """The doors; what they lead to has tests of its own."""
+
+    def post(self, member: Membership, name: str, comment: Comment, query: str = "?view=mine") -> Any:
+        return signed_in(member).post(reverse(f"mail:{name}", args=[comment.pk]) + query)
+
+    @pytest.mark.parametrize("name", ["resend", "take-back"])
+    def test_a_refusal_is_said_on_the_tickets_page(
+        self, maria: Membership, ticket: Ticket, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(**given: Any) -> None:
+            raise Conflict("It is on its way already.")
+
+        monkeypatch.setattr(sending, name.replace("-", "_"), refuse)
+        comment = make_reply(ticket, maria)
+        client = signed_in(maria)
+        answer = client.post(reverse(f"mail:{name}", args=[comment.pk]) + "?view=mine")
+        assert answer.url == f"/tickets/{ticket.pk}?view=mine#message-{comment.pk}"
+        assert "It is on its way already." in client.get(answer.url).content.decode()
+
+    @pytest.mark.parametrize("name", ["resend", "take-back"])
+    def test_who_may_not_is_refused(
+        self, maria: Membership, ticket: Ticket, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(**given: Any) -> None:
+            raise NotAllowed("Only its author or an admin.")
+
+        monkeypatch.setattr(sending, name.replace("-", "_"), refuse)
+        assert self.post(maria, name, make_reply(ticket, maria)).status_code == 403
+
+    def test_of_a_deleted_message_or_a_trashed_ticket_nothing_is_done(
+        self, maria: Membership, ticket: Ticket, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[Any] = []
+        for name in ("resend", "take_back"):
+            monkeypatch.setattr(sending, name, lambda **given: asked.append(given))
+        gone, left = make_reply(ticket, maria), make_reply(ticket, maria)
+        conversation.delete_comment(comment=gone, editor=maria, now=NOW)
+        assert {self.post(maria, name, gone).status_code for name in ("resend", "take-back")} == {404}
+        editing.trash(ticket=ticket, actor=base.agent(maria), now=NOW)
+        assert {self.post(maria, name, left).status_code for name in ("resend", "take-back")} == {404}
+        assert asked == []
 
 
 class TestGuests:
