@@ -1,4 +1,4 @@
-"""The one way out: HTTP to addresses that others have given us, and only to where those may lead.
+"""The one way out: connections to addresses that others have given us, and only to where those may lead.
 
 A name is looked up once, every address that it has is checked, and the connection goes to a checked
 address, so that a name which changes its mind between check and connect gains nothing. Private,
@@ -59,6 +59,18 @@ def check_url(url: str) -> None:
     host = _host(url)
     with contextlib.suppress(OSError, UnicodeError):
         _checked(_look_up(host, 443))
+
+
+def checked_addresses(host: str, port: int) -> list[Address]:
+    """The addresses of a host, each of which may be called: connect to these, never to the name again.
+
+    For what is no HTTP (IMAP, SMTP); TLS still asks for the certificate of the name. Raises Refused, and
+    OutboundError for a name that has no address.
+    """
+    try:
+        return _checked(_look_up(host, port))
+    except (OSError, UnicodeError):
+        raise OutboundError("There is no such host.") from None
 
 
 def post(url: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
@@ -167,10 +179,7 @@ class _CheckedNetwork(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """Look the host up, and connect to the first of its addresses that answers."""
-        try:
-            addresses = _checked(_look_up(host, port))
-        except (OSError, UnicodeError):
-            raise OutboundError("There is no such host.") from None
+        addresses = checked_addresses(host, port)
         problem: Exception = OutboundError("There is no such host.")
         for address in addresses:
             try:

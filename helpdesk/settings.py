@@ -86,6 +86,7 @@ INSTALLED_APPS = [
     "django_filters",
     "django_htmx",
     "lucide",
+    "anymail",
     "rest_framework",
     "rest_framework_simplejwt.token_blacklist",
     "drf_spectacular",
@@ -233,6 +234,7 @@ REST_FRAMEWORK = {
         "caller": env.str("API_RATE", default="1200/min"),
         "sign_in": env.str("API_SIGN_IN_RATE", default="20/min"),
         "public": env.str("PUBLIC_RATE", default="60/min"),
+        "inbound": env.str("MAIL_INBOUND_RATE", default="3000/min"),
     },
     "EXCEPTION_HANDLER": "helpdesk.api.errors.problem",
     "UNAUTHENTICATED_USER": None,
@@ -311,6 +313,7 @@ CELERY_BEAT_SCHEDULE = {
     "take up lost dry runs": {"task": "tickets.automation.tasks.take_up_lost_dry_runs", "schedule": 60.0},
     "give waiting tickets to free agents": {"task": "tickets.automation.tasks.serve_waiting", "schedule": 20.0},
     "open recurring tickets": {"task": "tickets.automation.tasks.open_recurring", "schedule": 30.0},
+    "fetch mail over IMAP": {"task": "tickets.mail.tasks.fetch_mailboxes", "schedule": 15.0},
     "take up lost jobs": {"task": "slas.tasks.take_up_lost_jobs", "schedule": 60.0},
     "fold ticket counts": {"task": "tickets.tasks.fold_counts", "schedule": 30.0},
     "forget old idempotency keys": {"task": "helpdesk.tasks.forget_idempotency_keys", "schedule": 3600.0},
@@ -320,18 +323,29 @@ CELERY_BEAT_SCHEDULE = {
 # --- Mail -------------------------------------------------------------------------------------
 
 if ENVIRONMENT == "demo":
-    EMAIL_BACKEND = env.str("EMAIL_BACKEND", default="django.core.mail.backends.filebased.EmailBackend")
-    EMAIL_FILE_PATH = str(DATA_DIR / "mail")
+    EMAIL_BACKEND = env.str("EMAIL_BACKEND", default="helpdesk.mail_files.FileBackend")
 else:
     EMAIL_BACKEND = env.str("EMAIL_BACKEND", default="django.core.mail.backends.smtp.EmailBackend")
 if mail_url := env.str("EMAIL_URL", default=""):
     globals().update(env.email_url_config(mail_url))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="helpdesk@localhost")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+# What django-anymail reads: ANYMAIL_MAILGUN_API_KEY, ANYMAIL_POSTMARK_SERVER_TOKEN and so on, by its documentation.
+ANYMAIL = {
+    name.removeprefix("ANYMAIL_"): {"true": True, "false": False}.get(value.lower(), value)
+    for name, value in env.ENVIRON.items()
+    if name.startswith("ANYMAIL_")
+}
+ANYMAIL["WEBHOOK_SECRET"] = env.list("ANYMAIL_WEBHOOK_SECRET", default=[])
 # The domain of the addresses that mail can be forwarded to, and of our Message-IDs.
 MAIL_DOMAIN = env.str("MAIL_DOMAIN", default=urlsplit(SITE_URL).hostname or "localhost").lower()
 MAIL_BIND = env.str("MAIL_BIND", default="127.0.0.1")
 MAIL_PORT = env.int("MAIL_PORT", default=2525)
+if ENVIRONMENT == "demo" and not _is_loopback(MAIL_BIND):
+    raise ImproperlyConfigured("The demo takes mail on loopback only: set MAIL_BIND=127.0.0.1.")
+MAIL_TLS_CERT = env.str("MAIL_TLS_CERT", default="")
+MAIL_TLS_KEY = env.str("MAIL_TLS_KEY", default="")
+MAIL_FETCH_SECONDS = env.int("MAIL_FETCH_SECONDS", default=60)
 MAIL_MAX_BYTES = env.int("MAIL_MAX_BYTES", default=50 * 1024 * 1024)
 
 # --- Time and language ------------------------------------------------------------------------
@@ -390,5 +404,7 @@ LOGGING = {
         "django_redis": {"level": "CRITICAL"},
         "axes": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
+        # aiosmtpd writes every command, addresses and all.
+        "mail.log": {"level": "ERROR"},
     },
 }

@@ -237,3 +237,30 @@ def test_a_proxy_of_the_environment_is_not_used(receiver: Receiver, monkeypatch:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert post(receiver.url).is_success
+
+
+class TestAddressesForOtherProtocols:
+    @pytest.mark.parametrize("host", INSIDE)
+    def test_an_address_inside_is_refused_in_every_disguise(self, host: str) -> None:
+        with pytest.raises(outbound.Refused):
+            outbound.checked_addresses(host.strip("[]"), 993)
+
+    def test_every_address_of_a_name_is_checked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def look_up(host: str, port: int, **_: Any) -> list[Any]:
+            return [(2, 1, 6, "", (address, port)) for address in ("93.184.216.34", "127.0.0.1")]
+
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        with pytest.raises(outbound.Refused):
+            outbound.checked_addresses("mail.example", 993)
+
+    @pytest.mark.usefixtures("loopback")
+    def test_networks_that_are_permitted(self) -> None:
+        assert outbound.checked_addresses("127.0.0.1", 993) == [ipaddress.ip_address("127.0.0.1")]
+
+    def test_a_name_without_an_address(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: Any, **__: Any) -> None:
+            raise socket.gaierror
+
+        monkeypatch.setattr(socket, "getaddrinfo", fail)
+        with pytest.raises(outbound.OutboundError, match="no such host"):
+            outbound.checked_addresses("mail.example", 993)

@@ -10,13 +10,22 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from helpdesk.management.commands.start import Child
+from helpdesk.management.commands.start import Child, takes_mail
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-FROM_THE_RUN = ("ENVIRONMENT", "DATABASE_URL", "REDIS_URL", "DATA_DIR", "SECRET_KEY", "DJANGO_SETTINGS_MODULE")
+FROM_THE_RUN = (
+    "ENVIRONMENT",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "DATA_DIR",
+    "SECRET_KEY",
+    "DJANGO_SETTINGS_MODULE",
+    "MAIL_PORT",
+)
 
 
 def environment(**given: str) -> dict[str, str]:
@@ -87,6 +96,15 @@ def healthy(port: int) -> bool:
         asked.close()
 
 
+def greets(port: int) -> bool:
+    """Whether the mail listener does."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
+            return peer.recv(100).startswith(b"220 ")
+    except OSError:
+        return False
+
+
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
     """A DATA_DIR of its own, which PostgreSQL can reach when root runs the tests."""
@@ -138,6 +156,26 @@ class TestOneChild:
         assert child.process is None
 
 
+class TestMail:
+    """Whether the listener for mail is started."""
+
+    def test_the_usual_port_in_use_keeps_nobody_from_starting(
+        self, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("MAIL_PORT", raising=False)
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            settings.MAIL_PORT = taken.getsockname()[1]
+            said = f"Starting without the mail listener: port {settings.MAIL_PORT} is in use (MAIL_PORT=…)."
+            assert takes_mail() == (False, said)
+        assert takes_mail() == (True, "")
+
+    def test_no_port_is_no_listener(self, settings: Any) -> None:
+        settings.MAIL_PORT = 0
+        assert takes_mail() == (False, "")
+
+
 class TestRefusals:
     """What must not start, says so in one line and leaves nothing behind."""
 
@@ -149,6 +187,17 @@ class TestRefusals:
             refused = start_and_end(DATA_DIR=str(data_dir), PORT=str(port))
         assert refused.returncode == 1
         said = f"CommandError: Port {port} of 127.0.0.1 is in use: stop what uses it, or choose PORT=….\n"
+        assert refused.stderr == said
+        assert not (data_dir / "postgres").exists()
+
+    def test_a_port_for_mail_that_was_asked_for_and_is_in_use(self, data_dir: Path) -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            refused = start_and_end(DATA_DIR=str(data_dir), PORT=str(free_port()), MAIL_PORT=str(port))
+        assert refused.returncode == 1
+        said = f"CommandError: Port {port} of 127.0.0.1 is in use: stop what uses it, or choose MAIL_PORT=….\n"
         assert refused.stderr == said
         assert not (data_dir / "postgres").exists()
 
@@ -174,7 +223,8 @@ class TestRefusals:
 
 def test_a_whole_run_starts_mends_itself_refuses_a_second_and_stops_without_a_trace(data_dir: Path) -> None:
     port = free_port()
-    given = environment(DATA_DIR=str(data_dir), PORT=str(port))
+    mail_port = free_port()
+    given = environment(DATA_DIR=str(data_dir), PORT=str(port), MAIL_PORT=str(mail_port))
     data_dir.parent.mkdir(exist_ok=True)
     log = data_dir.parent / "output"
     with log.open("w") as output:
@@ -184,7 +234,7 @@ def test_a_whole_run_starts_mends_itself_refuses_a_second_and_stops_without_a_tr
         assert eventually(lambda: "The helpdesk answers after" in log.read_text() or run.poll() is not None, 120)
         assert healthy(port), log.read_text()
         words = {"web": "gunicorn", "worker": " worker --", "beat": " beat -s", "postgres": "postgres -D"}
-        words["valkey"] = "valkey-server"
+        words |= {"valkey": "valkey-server", "mail": "manage.py mailserver"}
         names = {}
         for name, word in words.items():
             (names[name],) = (pid for pid, line in children_of(run.pid).items() if word in line)
@@ -196,10 +246,15 @@ def test_a_whole_run_starts_mends_itself_refuses_a_second_and_stops_without_a_tr
             "Stop it, or choose another DATA_DIR.\n"
         )
 
-        for name in ("worker", "valkey", "web"):
+        assert f"  Mail        localhost:{mail_port}\n" in log.read_text()
+        assert f"  Mail sent   http://localhost:{port}/dev/mail\n" in log.read_text()
+        assert eventually(lambda: greets(mail_port))
+
+        for name in ("worker", "valkey", "web", "mail"):
             os.kill(names[name], signal.SIGKILL)
         assert eventually(lambda: sum(said in log.read_text() for said in ("worker ended", "valkey ended")) == 2)
         assert eventually(lambda: healthy(port))
+        assert eventually(lambda: greets(mail_port))
         assert eventually(lambda: len(children_of(run.pid)) == len(names))
         assert not set(names.values()) <= set(children_of(run.pid))
         everybody = {pid for child in children_of(run.pid) for pid in [child, *children_of(child)]}

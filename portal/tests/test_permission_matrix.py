@@ -106,6 +106,11 @@ PAGES = [
     *rows("GET", "front-door", ANYBODY),
     *rows("GET", "healthz", ANYBODY),
     *rows("GET", "readyz", ANYBODY),
+    # The demo's mail: 404 everywhere else
+    *rows("GET", "dev-mail", ANYBODY),
+    *rows("GET", "dev-mail-letter", ANYBODY, "", "none.eml"),
+    *rows("GET", "dev-mail-html", ANYBODY, "", "none.eml"),
+    *rows("GET", "dev-mail-raw", ANYBODY, "", "none.eml"),
     # Accounts
     *rows("GET", "accounts:admin", ANYBODY),
     *rows("GET POST", "accounts:sign-in", ANYBODY),
@@ -314,6 +319,7 @@ API = [
 
 # Opened by a secret of their own (a token, a cookie, a signature), which their own tests try.
 BY_SECRET = {"portal:ticket", "portal:file", "portal:public-ticket", "portal:public-reply", "tickets_api:attachment"}
+BY_SECRET |= {"mail:api-inbound", "mail:provider"}
 
 
 class World:

@@ -128,15 +128,19 @@ class Command(BaseCommand):
             embedded.make_data_dir(settings.DATA_DIR)
             with _only_one(settings.DATA_DIR):
                 refuse_a_port_in_use(settings.BIND, settings.PORT)
-                self._run(with_demo=settings.ENVIRONMENT == "demo" and not without_demo, began=began)
+                with_mail, why_not = takes_mail()
+                if why_not:
+                    self.stdout.write(why_not)
+                with_demo = settings.ENVIRONMENT == "demo" and not without_demo
+                self._run(with_demo=with_demo, with_mail=with_mail, began=began)
         except embedded.EmbeddedError as problem:
             raise CommandError(str(problem)) from None
 
-    def _run(self, *, with_demo: bool, began: float) -> None:
+    def _run(self, *, with_demo: bool, with_mail: bool, began: float) -> None:
         servers = embedded.Servers(
             settings.DATA_DIR, postgres=not os.environ.get("DATABASE_URL"), valkey=not os.environ.get("REDIS_URL")
         )
-        children = [Child(name, command) for name, command in commands().items()]
+        children = [Child(name, command) for name, command in commands().items() if with_mail or name != "mail"]
         for number in STOPPING:
             signal.signal(number, _raise_stopped)
         try:
@@ -146,7 +150,7 @@ class Command(BaseCommand):
             self._prepare(with_demo=with_demo)
             for child in children:
                 child.start()
-            self._announce_when_it_answers(children, with_demo=with_demo, began=began)
+            self._announce_when_it_answers(children, with_demo=with_demo, with_mail=with_mail, began=began)
             self._look_after(servers, children)
         except Stopped:
             pass
@@ -175,7 +179,9 @@ class Command(BaseCommand):
             call_command("demo", "--if-empty", stdout=self.stdout)
         connection.close()
 
-    def _announce_when_it_answers(self, children: list[Child], *, with_demo: bool, began: float) -> None:
+    def _announce_when_it_answers(
+        self, children: list[Child], *, with_demo: bool, with_mail: bool, began: float
+    ) -> None:
         deadline = time.monotonic() + WEB_ANSWERS_WITHIN
         while not _answers(settings.BIND, settings.PORT):
             if time.monotonic() > deadline:
@@ -185,7 +191,8 @@ class Command(BaseCommand):
                 if said := child.look_after():
                     self.stderr.write(said)
             time.sleep(0.05)
-        self.stdout.write(announcement(with_demo=with_demo, seconds=time.monotonic() - began))
+        seconds = time.monotonic() - began
+        self.stdout.write(announcement(with_demo=with_demo, with_mail=with_mail, seconds=seconds))
         self.stdout.flush()
 
     def _look_after(self, servers: embedded.Servers, children: list[Child]) -> None:
@@ -214,11 +221,29 @@ def commands() -> dict[str, list[str]]:
         "web": web,
         "worker": [*celery, "worker", "--concurrency", "2", "--without-gossip", "--without-mingle", "-l", "WARNING"],
         "beat": [*celery, "beat", "-s", str(settings.DATA_DIR / "beat-schedule"), "--pidfile", "", "-l", "WARNING"],
+        "mail": [python, "manage.py", "mailserver", "--verbosity", "0"],
     }
 
 
-def refuse_a_port_in_use(host: str, port: int) -> None:
-    """Raise CommandError, in one line, when nobody could listen on this address now."""
+def takes_mail() -> tuple[bool, str]:
+    """Whether the mail listener can be started, and in one line why not.
+
+    The usual port may be taken by another helpdesk of this machine, which keeps nobody from starting. A port that
+    somebody asked for is another matter: raises CommandError.
+    """
+    if not settings.MAIL_PORT:
+        return False, ""
+    try:
+        refuse_a_port_in_use(settings.MAIL_BIND, settings.MAIL_PORT, variable="MAIL_PORT")
+    except CommandError:
+        if os.environ.get("MAIL_PORT"):
+            raise
+        return False, f"Starting without the mail listener: port {settings.MAIL_PORT} is in use (MAIL_PORT=…)."
+    return True, ""
+
+
+def refuse_a_port_in_use(host: str, port: int, *, variable: str = "PORT") -> None:
+    """Raise CommandError, in one line, when nobody could listen on this address now. `variable` chooses another."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as trial:
@@ -226,7 +251,7 @@ def refuse_a_port_in_use(host: str, port: int) -> None:
             trial.bind(address)
     except OSError as problem:
         if problem.errno == errno.EADDRINUSE:
-            raise CommandError(f"Port {port} of {host} is in use: stop what uses it, or choose PORT=….") from None
+            raise CommandError(f"Port {port} of {host} is in use: stop what uses it, or choose {variable}=….") from None
         raise CommandError(f"Cannot listen on {host} port {port}: {problem.strerror}.") from None
 
 
@@ -246,7 +271,7 @@ def fingerprint_of_static_files() -> str:
     return seen.hexdigest()
 
 
-def announcement(*, with_demo: bool, seconds: float) -> str:
+def announcement(*, with_demo: bool, with_mail: bool, seconds: float) -> str:
     """What a person reads once the helpdesk answers: where it is, and how to sign in."""
     host = "localhost" if settings.BIND_IS_LOOPBACK else settings.BIND
     site = f"http://{host}:{settings.PORT}"
@@ -254,7 +279,13 @@ def announcement(*, with_demo: bool, seconds: float) -> str:
     lines += [f"  Console     {site}/"]
     if with_demo:
         lines += [f"  Portal      {site}/portal/demo"]
-    lines += [f"  API         {site}/api/docs", f"  Admin       {site}/admin/", f"  Health      {site}/readyz", ""]
+    lines += [f"  API         {site}/api/docs", f"  Admin       {site}/admin/", f"  Health      {site}/readyz"]
+    if with_mail:
+        mail_host = "localhost" if settings.MAIL_BIND in ("127.0.0.1", "::1") else settings.MAIL_BIND
+        lines += [f"  Mail        {mail_host}:{settings.MAIL_PORT}"]
+    if settings.ENVIRONMENT == "demo":
+        lines += [f"  Mail sent   {site}/dev/mail"]
+    lines += [""]
     if with_demo:
         lines += [f"  Sign in as  {email:<22}({who})" for email, who in SIGN_INS]
         lines += ["  Password    demo-helpdesk", ""]
