@@ -313,6 +313,7 @@ CELERY_BEAT_SCHEDULE = {
     "take up lost dry runs": {"task": "tickets.automation.tasks.take_up_lost_dry_runs", "schedule": 60.0},
     "give waiting tickets to free agents": {"task": "tickets.automation.tasks.serve_waiting", "schedule": 20.0},
     "open recurring tickets": {"task": "tickets.automation.tasks.open_recurring", "schedule": 30.0},
+    "send the mail that is due": {"task": "tickets.mail.tasks.send_due", "schedule": 15.0},
     "fetch mail over IMAP": {"task": "tickets.mail.tasks.fetch_mailboxes", "schedule": 15.0},
     "take up lost jobs": {"task": "slas.tasks.take_up_lost_jobs", "schedule": 60.0},
     "fold ticket counts": {"task": "tickets.tasks.fold_counts", "schedule": 30.0},

@@ -5,7 +5,7 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from tickets.mail.services import imap
+from tickets.mail.services import imap, sending
 
 # --- Fetching over IMAP -----------------------------------------------------------------------
 
@@ -20,3 +20,18 @@ def fetch_mailboxes() -> int:
 def fetch_mailbox(mailbox_id: str) -> int:
     """Fetch what is new in a mailbox."""
     return imap.fetch(mailbox_id=UUID(mailbox_id), now=timezone.now())
+
+
+# --- Sending ----------------------------------------------------------------------------------
+
+
+@shared_task(soft_time_limit=150)
+def send_outgoing(outgoing_id: str) -> str:
+    """Send a mail that is due; gives what became of it."""
+    return sending.send(outgoing_id=UUID(outgoing_id), now=timezone.now())
+
+
+@shared_task
+def send_due() -> int:
+    """Queue the mails whose next try is due."""
+    return sending.queue_due(now=timezone.now())
