@@ -141,7 +141,7 @@ def _cut(text: str, most: int, problems: list[str]) -> str:
 def _pieces(part: Part, chooser: _Chooser) -> list[_Piece]:
     """What a part and those below it say, in their order; files go to the chooser."""
     kind = part.content_type
-    if not part.content_type.startswith("multipart/"):
+    if not kind.startswith("multipart/"):
         return _leaf(part, chooser)
     if kind == "multipart/alternative":
         return _alternative(part, chooser)
@@ -159,7 +159,7 @@ def _pieces(part: Part, chooser: _Chooser) -> list[_Piece]:
 def _alternative(part: Part, chooser: _Chooser) -> list[_Piece]:
     """One piece from several ways to say the same (RFC 2046, 5.1.4): the plain text that says something, the best HTML.
 
-    Parts of ways that say nothing themselves (a table of numbers beside a picture, a calendar) are files.
+    Ways without a text (a calendar, a picture) are files.
     """
     had_text = chooser.has_text
     text: str | None = None
@@ -203,8 +203,8 @@ def _leaf(part: Part, chooser: _Chooser) -> list[_Piece]:
         data = data[: chooser.bytes_left]
     chooser.bytes_left -= len(data)
     if part.content_type in _HTMLS:
-        named = part.charset or html.declared_charset(data)
-        text, problem = charsets.decode(data, named, hint=chooser.hint)
+        in_itself = html.declared_charset(data)
+        text, problem = charsets.decode(data, part.charset or in_itself, hint=in_itself or chooser.hint)
         _note(problem, chooser)
         text = _cut(text, chooser.html_left, chooser.problems)
         chooser.html_left -= len(text)

@@ -108,21 +108,21 @@ def _decode(data: bytes, declared: str, hint: str) -> tuple[str, str]:
     if declared and not found:
         problem = f"unknown charset {declared[:40]!r}"
     if found.startswith(("utf-16", "utf-32")):
-        if b"\0" in data:
+        if b"\0" in data or not data.isascii():
             return _wide(data, found), ""
         found, problem = "", f"not written in {declared[:40]}, as it says"
     data = data.replace(b"\0", b"")
-    shifts = b"\x1b$" in data  # ISO 2022 hides its letters in ASCII
+    shifts = b"\x1b$" in data or (b"\x1b" in data and found.startswith("iso2022"))  # letters hidden in ASCII
     if data.isascii() and not shifts and found not in _NOT_ASCII:
         return data.decode("ascii"), problem
     if (found == "cp1252" or not found) and not shifts:
         # Bytes that are valid UTF-8 by chance are next to none: many programs write UTF-8 and call it Latin-1.
         try:
-            return data.decode("utf-8"), problem or (
-                "UTF-8, declared as " + declared[:40] if declared and found else ""
-            )
+            text = data.decode("utf-8")
         except UnicodeDecodeError:
             pass
+        else:
+            return text, problem or (f"UTF-8, declared as {declared[:40]}" if found else "")
     if found:
         try:
             return data.decode(found), problem
@@ -169,16 +169,11 @@ def _by_script(data: bytes) -> str:
         if all(0xA1 <= byte <= 0xFE for byte in trails) and all(0xA1 <= byte <= 0xFE for byte in leads):
             if sum(byte in (0xA4, 0xA5) for byte in leads) * 3 > pairs:
                 return "euc_jp"
-            # Hangul fills B0–C8; the commoner Chinese characters run from B0 to D7.
-            if (
-                all(0xB0 <= byte <= 0xC8 or byte in (0xA1, 0xA3) for byte in leads)
-                and pairs > 3
-                and _fits(data, "cp949")
-            ):
+            # Hangul fills B0–C8; the commoner Chinese characters run from B0 to D7. A1 and A3 are signs of both.
+            if pairs > 3 and all(0xB0 <= byte <= 0xC8 or byte in (0xA1, 0xA3) for byte in leads):
                 return "cp949"
-            if sum(0xB0 <= byte <= 0xD7 or byte in (0xA1, 0xA3) for byte in leads) * 10 >= pairs * 8 and not _cyrillic(
-                data
-            ):
+            common = sum(0xB0 <= byte <= 0xD7 or byte in (0xA1, 0xA3) for byte in leads)
+            if common * 10 >= pairs * 8 and not _cyrillic(data):
                 return "gb18030"
     return _cyrillic(data) or ("gb18030" if _fits(data, "gb18030") and len(high) > 8 else "cp1252")
 

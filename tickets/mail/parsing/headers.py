@@ -37,7 +37,7 @@ _SPACES: Final = re.compile(r"\s+")
 _ID: Final = re.compile(r"<([^<>]{1,2000})>")
 _PARAMETER: Final = re.compile(r';\s*([^\s=;"]{1,100})\s*=\s*("(?:[^"\\]|\\.)*"?|[^;]*)', re.DOTALL)
 _SECTION: Final = re.compile(r"([^*]+)(?:\*(\d{1,3}))?(\*)?")
-# A quoted string, a comment (two deep), an address in brackets, a sign that parts, or words.
+# A quoted string, a comment (with two more levels in it), an address in brackets, a sign that parts, or words.
 _ADDRESS_PIECE: Final = re.compile(
     r'"(?:[^"\\]|\\.)*+"|<[^<>]*+>|[,;:]|[^"<>(),;:]++'
     r"|\((?:[^()\\]|\\.|\((?:[^()\\]|\\.|\([^()]*+\))*+\))*+\)",
@@ -236,14 +236,13 @@ class _Mailbox:
     bracketed: list[str] = field(default_factory=list)
 
     def addresses(self) -> list[Address]:
+        """Whom it names; more than one where commas were forgotten."""
         name = _name(self.words) or _name(self.comments)
         emails = [email for text in self.bracketed if (email := normalised(text.rpartition(":")[2]))]
         if self.bracketed and not emails:
             return [Address(email="", name=name)] if name and "@" not in name else []
         if not emails:
-            whole = normalised("".join(self.address.split()) if self.address.count("@") == 1 else self.address)
-            words = [whole] if whole and " " not in self.address.strip() else self.address.split()
-            emails = [email for word in words if "@" in word and (email := normalised(word))]
+            emails = [email for word in self.address.split() if "@" in word and (email := normalised(word))]
             name = _name(self.comments) if emails else name
         if not emails:
             return [Address(email="", name=name)] if name and "@" not in name else []
@@ -283,7 +282,7 @@ def _mailboxes(value: str) -> list[_Mailbox] | None:
             if len(found) >= MAX_ADDRESSES:
                 return found
         elif piece == ":":
-            # The name of a group, or "mailto". Without one it is a part of a name.
+            # The name of a group, or "mailto".
             if "@" not in current.address and not current.bracketed:
                 current = _Mailbox()
         else:
@@ -302,7 +301,7 @@ def _is_half_a_name(current: _Mailbox, value: str, position: int) -> bool:
 
 def normalised(email: str) -> str:
     """An address in lower case, "" when it is none. The local part, too: no host in use tells `Ann@` from `ann@`."""
-    email = charsets.clean(email).strip().strip(".<>'").lower()
+    email = _INVISIBLE.sub("", charsets.clean(email)).strip().strip(".<>'").lower()
     if email.startswith('"') and _DOT_ATOM.fullmatch(email[1:].partition('"')[0]):
         email = email.replace('"', "")  # quotes that change nothing (RFC 5321, 4.1.2)
     if len(email) > MAX_EMAIL_LENGTH or not (_EMAIL.fullmatch(email) or _QUOTED_LOCAL.fullmatch(email)):
@@ -339,7 +338,10 @@ def parameters(value: str, *, hint: str = "") -> tuple[str, dict[str, str]]:
     are no standard, but usual, and are read.
     """
     value = value[:MAX_PARAMETERS_LENGTH]
-    main, semicolon, rest = value.partition(";")
+    main, semicolon, rest = value.strip().partition(";")
+    main, _, unparted = main.partition(" ")
+    if "=" in unparted:  # the semicolon is missing
+        semicolon, rest = ";", f"{unparted}{semicolon}{rest}"
     plain: dict[str, str] = {}
     sections: dict[str, dict[int, tuple[str, bool]]] = {}
     for key, given in _PARAMETER.findall(semicolon + rest):

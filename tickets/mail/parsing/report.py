@@ -78,7 +78,11 @@ def read(root: Part, fields: Fields, *, subject: str, sender: str, text: str, en
     failed = headers.emails(headers.all_of(fields, "x-failed-recipients"))
     from_daemon = envelope_empty or bool(_DAEMONS.match(sender.partition("@")[0]))
     looks_returned = bool(_FAILED_SUBJECT.match(subject))
-    if failed or (from_daemon and looks_returned):
+    calls_itself_one = root.declared_type == "multipart/report" and root.parameters.get("report-type", "").lower() in (
+        "delivery-status",
+        "global-delivery-status",
+    )
+    if failed or calls_itself_one or (from_daemon and looks_returned):
         return _free_form(parts, failed, subject=subject, text=text)
     return None
 

@@ -76,10 +76,10 @@ def compose(outgoing: Outgoing, *, now: dt.datetime) -> EmailMultiAlternatives:
     }
     if outgoing.contact is not None:
         token = access.issue(ticket=ticket, contact=outgoing.contact, now=now)
-        context["url"] = _portal("portal:ticket", [ticket.pk], token)
+        page = settings.SITE_URL + reverse("portal:ticket", args=[ticket.pk])
+        context["url"] = f"{page}?{urlencode({'token': token})}"
         context["rate_url"] = f"{context['url']}#rate"
     else:
-        token = ""
         anchor = f"#message-{comment.pk}" if comment else ""
         context["url"] = settings.SITE_URL + reverse("tickets:ticket", args=[ticket.pk]) + anchor
     attached = files if sum(file.size for file in files) <= own.link_files_over else []
@@ -87,7 +87,8 @@ def compose(outgoing: Outgoing, *, now: dt.datetime) -> EmailMultiAlternatives:
         {
             "name": file.name,
             "size": file.size,
-            "url": _portal("portal:file", [ticket.pk, file.pk], token),
+            # The page has them: a file by itself is opened by the page's cookie only.
+            "url": f"{context['url']}#message-{file.comment_id}",
         }
         for file in files
         if not attached
@@ -263,10 +264,6 @@ def _files(outgoing: Outgoing, comment: Comment | None) -> Sequence[Attachment]:
     if outgoing.kind != "reply" or comment is None:
         return []
     return list(comment.attachments.filter(is_internal=False).order_by("created_at", "pk"))
-
-
-def _portal(name: str, args: list[Any], token: str) -> str:
-    return f"{settings.SITE_URL}{reverse(name, args=args)}?{urlencode({'token': token})}"
 
 
 def _safe_type(content_type: str) -> str:

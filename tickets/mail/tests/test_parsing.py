@@ -426,6 +426,7 @@ def test_texts_in_every_declared_charset_are_read(charset):
         ("", "cp949", "견적 문의 드립니다"),
         ("", "iso2022_jp", "お問い合わせ"),
         ("utf-16", "ascii", "Hello"),
+        ("utf-16", "utf-16-be", "日本語"),
     ],
 )
 def test_a_wrong_or_missing_charset_is_guessed(declared, written, text):
@@ -446,6 +447,25 @@ def test_codecs_that_are_no_charsets_are_refused(charset):
     found = message(leaf(f"text/plain; charset={charset}", text))
     assert found.text == text
     assert any("unknown charset" in problem for problem in found.problems)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/html (a comment)",
+        "text/html charset=koi8-r",
+        "text/html; charset=koi8-r (Russian)",
+        "TEXT/HTML;Charset=KOI8-R;",
+    ],
+)
+def test_a_carelessly_written_content_type_is_read(content_type):
+    body = "<meta charset=koi8-r><p>Привет</p>".encode("koi8-r")
+    assert message(leaf(content_type, body)).text == "Привет"
+
+
+def test_html_that_is_no_ascii_as_it_says_is_read_in_the_charset_it_names():
+    body = "<meta charset=koi8-r><p>Привет</p>".encode("koi8-r")
+    assert message(leaf("text/html; charset=us-ascii", body)).text == "Привет"
 
 
 def test_html_may_declare_its_charset_itself():
@@ -480,7 +500,14 @@ def test_quoted_printable_of_another_charset_is_read():
         ("<style>p{}</style><script>alert(1)</script><title>T</title><p>Text</p><!-- no -->", "Text"),
         ('Text<img src="http://tracker.test/x.gif" width=1 height=1 alt="pixel">', "Text"),
         ("<div>One</div><div>Two</div><div><br></div><div>Three</div>", "One\nTwo\n\nThree"),
-        ("<blockquote>quoted</blockquote>", "quoted"),
+        ("<blockquote>quoted</blockquote>", "> quoted"),
+        (
+            "<p>Thanks</p><div>On Monday Desk wrote:</div><blockquote>One<p>Two</p><blockquote>Old</blockquote>"
+            "</blockquote>After",
+            "Thanks\n\nOn Monday Desk wrote:\n> One\n>\n> Two\n>\n>> Old\nAfter",
+        ),
+        ("\ue000private\ue001", "private"),
+        ('<a href="#top">top</a> <a href="/a/b">here</a>', "top here"),
         ("<p>&#0;&#xD800;x</p>", "\ufffd\ufffdx"),
         ("not <b>closed", "not closed"),
         ("", ""),
@@ -488,6 +515,11 @@ def test_quoted_printable_of_another_charset_is_read():
 )
 def test_html_reads_as_a_person_would_see_it(html, text):
     assert to_text(html).strip() == text
+
+
+def test_quotes_are_marked_even_where_the_layout_is_given_up():
+    html = "<p>New" + "<b></b>" * 30_000 + "</p><blockquote type=cite>Old<br>words</blockquote>"
+    assert to_text(html) == "New\n\n> Old\n> words"
 
 
 @pytest.mark.parametrize("html", ["<div>" * 400 + "<p>Deep words</p>", "<p>" + "<b>x</b>" * 30_000 + "Deep words"])
