@@ -269,6 +269,8 @@ def _files(outgoing: Outgoing, comment: Comment | None) -> Sequence[Attachment]:
 def _safe_type(content_type: str) -> str:
     """A type that may be written into a header; a message inside a message would be read as one."""
     plain = re.fullmatch(r"[\w.+-]+/[\w.+-]+", content_type)
-    return content_type if plain and not content_type.startswith(("message/", "multipart/")) else (
-        "application/octet-stream"
+    return (
+        content_type
+        if plain and not content_type.startswith(("message/", "multipart/"))
+        else ("application/octet-stream")
     )

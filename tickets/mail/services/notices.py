@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-
 from helpdesk.accounts.models import Membership
 from tickets.events import Event
 from tickets.mail.models import NoticePreference

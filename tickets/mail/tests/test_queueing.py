@@ -7,11 +7,9 @@ from django.core import mail
 from django.db import transaction
 
 from helpdesk.accounts.tests.factories import WorkspaceFactory
-from tickets.mail import tokens
-from tickets.mail.models import MailSettings, Outgoing
+from tickets.mail.models import Outgoing
 from tickets.mail.services import sending
 from tickets.mail.tests.factories import MailboxFactory
-from tickets.services import base, conversation
 from tickets.tests.factories import NOW, make_agent, make_reply, make_ticket
 
 pytestmark = pytest.mark.django_db
