@@ -24,8 +24,8 @@ def held(mail: Outgoing, *, now: dt.datetime) -> str:
     mailbox = addressing.find_mailbox(mail.recipient)
     if mailbox is not None and (mail.is_automatic or mailbox.workspace_id == mail.workspace_id):
         return "The recipient is a mailbox of this helpdesk: the mail would come back."
-    if not mail.is_automatic:
-        return ""
+    if not mail.is_automatic or mail.round:
+        return ""  # what a person sends
     if delivery.is_undeliverable(workspace_id=mail.workspace_id, address=mail.recipient):
         return "Mail to this address came back before; it gets no automatic mail."
     if mail.kind != "notice" and _wrote_automatically(mail):
@@ -43,7 +43,7 @@ def held(mail: Outgoing, *, now: dt.datetime) -> str:
 
 def free_at(mail: Outgoing, *, now: dt.datetime) -> dt.datetime | None:
     """When an agent's answer may be sent to an address that got many; None for now. It is late, never lost."""
-    if mail.is_automatic:
+    if mail.is_automatic or mail.round:
         return None
     times = _times(mail, now)
     # The newest that must have left the window before there is room for one more.

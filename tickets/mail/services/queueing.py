@@ -87,6 +87,16 @@ def contexts(tickets: Iterable[Ticket]) -> dict[UUID, Context]:
     return found
 
 
+def mailbox_of(ticket_id: UUID) -> Mailbox | None:
+    """The active mailbox that the newest message on the ticket came to, if any did.
+
+    A mail is told of while it is worked through: only afterwards is it known to have become this ticket.
+    """
+    came = Incoming.unscoped.filter(ticket_id=ticket_id, mailbox__is_active=True).select_related("mailbox")
+    newest = came.order_by("-received_at", "-pk").first()
+    return newest.mailbox if newest else None
+
+
 @dataclass(frozen=True)
 class Wish:
     """One mail that an activity asks for, before it is a row."""

@@ -8,18 +8,26 @@ that mail programs recognise.
 import datetime as dt
 import logging
 import smtplib
+from email.utils import formataddr, make_msgid
 from uuid import UUID
 
 from anymail.exceptions import AnymailError, AnymailRecipientsRefused
+from django.conf import settings
 from django.core import mail as django_mail
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 
 from helpdesk import outbound, sealing
+from helpdesk.accounts.models import Membership, new_id
+from helpdesk.accounts.roles import Permission
+from helpdesk.errors import Conflict, NotAllowed, NotFound
 from tickets import dispatch
-from tickets.mail.models import Mailbox, Outgoing
-from tickets.mail.services import caps, composing, delivery, smtp
-from tickets.mail.services.queueing import SEND_TASK
+from tickets.mail import tokens
+from tickets.mail.models import Mailbox, MailSettings, Outgoing
+from tickets.mail.services import caps, composing, delivery, queueing, smtp
+from tickets.mail.services.queueing import IS_TEST, SEND_TASK
+from tickets.models import Comment
+from tickets.services import base, conversation
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +74,7 @@ def send(*, outgoing_id: UUID, now: dt.datetime) -> str:
 def _lease(outgoing_id: UUID, now: dt.datetime) -> Outgoing | None:
     """The mail, if it is due and nobody else tries it: for the time of the lease it is ours."""
     with transaction.atomic():
-        mail = (
+        mail: Outgoing | None = (
             Outgoing.unscoped.select_for_update(skip_locked=True)
             .filter(pk=outgoing_id, status="waiting", next_at__lte=now)
             .first()
@@ -80,9 +88,12 @@ def _lease(outgoing_id: UUID, now: dt.datetime) -> Outgoing | None:
 
 def _try(mail: Outgoing, now: dt.datetime) -> str:
     if mail.workspace.is_test:
-        return _end(mail, "held", now, reason="This is a test workspace.")
+        return _end(mail, "held", now, reason=IS_TEST)
     if reason := caps.held(mail, now=now):
         return _end(mail, "held", now, reason=reason)
+    if mail.attempts == 1 and mail.is_automatic and (mailbox := queueing.mailbox_of(mail.ticket_id)):
+        mail.mailbox = mailbox
+        Outgoing.unscoped.filter(pk=mail.pk).update(mailbox=mailbox)
     if until := caps.free_at(mail, now=now):
         return _wait(mail, until, reason="The recipient got many mails lately; this one waits.", attempts=0)
     message = composing.compose(mail, now=now)
@@ -216,3 +227,121 @@ def said(error: Exception) -> str:
             name = getattr(error, "verify_message", "") or getattr(error, "reason", "") or type(error).__name__
             return f"The connection to the mail server failed: {name}."[:300]
     return "The mail could not be made; the server's log says why."
+
+
+# --- By hand ----------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def resend(*, comment: Comment, member: Membership, now: dt.datetime) -> list[Outgoing]:
+    """Send an answer again to whom it did not reach: failed, bounced or held back. Gives the new mails.
+
+    Each is a new mail with a new Message-ID, and sent at once, whatever is held otherwise: a person wants it.
+
+    Raises NotAllowed for a role that may not answer customers, NotFound for a deleted comment or one in the trash,
+    Conflict in a test workspace, and when there is nothing to send again.
+    """
+    if not member.may(Permission.WORK):
+        raise NotAllowed("Your role may write notes, not answer customers.")
+    before = list(
+        Outgoing.objects.for_workspace(member.workspace_id)
+        .select_for_update(of=("self",))
+        .select_related("workspace", "mailbox")
+        .filter(comment_id=comment.pk, kind="reply")
+        .order_by("round", "created_at", "pk")
+    )
+    ticket = base.find_ticket(member.workspace_id, comment.ticket_id)
+    if not ticket.comments.filter(pk=comment.pk, deleted_at=None).exists():
+        raise NotFound("There is no such comment.")
+    newest = {mail.recipient: mail for mail in before}
+    again = [mail for mail in newest.values() if mail.status in ("failed", "bounced", "held")]
+    if again and again[0].workspace.is_test:
+        raise Conflict("This is a test workspace: no mail leaves it.", code="test_workspace")
+    if not again:
+        raise Conflict("There is nothing to send again.", code="nothing_to_send")
+    mails = [_again(mail, now) for mail in again]
+    Outgoing.unscoped.bulk_create(mails)
+    delivery.refresh(comment.pk)
+    for mail in mails:
+        dispatch.queue_after_commit(SEND_TASK, str(mail.pk))
+    return mails
+
+
+def _again(mail: Outgoing, now: dt.datetime) -> Outgoing:
+    pk = new_id()
+    domain = mail.mailbox.address.rpartition("@")[2] if mail.mailbox else settings.MAIL_DOMAIN
+    return Outgoing(
+        pk=pk,
+        workspace_id=mail.workspace_id,
+        mailbox_id=mail.mailbox_id,
+        ticket_id=mail.ticket_id,
+        comment_id=mail.comment_id,
+        activity_id=mail.activity_id,
+        kind=mail.kind,
+        topic=mail.topic,
+        recipient=mail.recipient,
+        contact_id=mail.contact_id,
+        user_id=mail.user_id,
+        content=mail.content,
+        message_id=tokens.message_id(kind=mail.kind, ticket_id=mail.ticket_id, outgoing_id=pk, domain=domain),
+        is_automatic=mail.is_automatic,
+        round=mail.round + 1,
+        status="waiting",
+        next_at=now,
+        created_at=now,
+    )
+
+
+@transaction.atomic
+def take_back(*, comment: Comment, member: Membership, now: dt.datetime) -> str:
+    """Its author takes an answer back before it is sent; gives its text. See `conversation.take_back`.
+
+    Raises Conflict when the time for it is over or somebody has got it, NotAllowed, NotFound.
+    """
+    # Before the ticket and the comment: whoever sends locks in this order, too.
+    mails = list(
+        Outgoing.objects.for_workspace(member.workspace_id)
+        .select_for_update()
+        .filter(comment_id=comment.pk, kind="reply")
+        .order_by("pk")
+    )
+    own = MailSettings.objects.filter(workspace_id=member.workspace_id).first() or MailSettings()
+    base.lock(comment.ticket)
+    if comment.author_user_id != member.user_id:
+        raise NotAllowed("Only its author may take an answer back.")
+    untouched = all(mail.attempts == 0 and mail.status in ("waiting", "held") for mail in mails)
+    if not mails or not untouched or now > comment.created_at + own.undo:
+        raise Conflict("It is too late to take this back.", code="too_late")
+    Outgoing.unscoped.filter(pk__in=[mail.pk for mail in mails]).update(
+        status="cancelled", reason="Its author took it back.", next_at=None, ended_at=now
+    )
+    delivery.refresh(comment.pk)
+    return conversation.take_back(comment=comment, author=member, now=now)
+
+
+def try_mailbox(*, mailbox: Mailbox, to: str, now: dt.datetime) -> str:
+    """Send a mail that says that this works; gives what went wrong, in words, or an empty text when it was taken."""
+    if mailbox.workspace.is_test:
+        return "This is a test workspace: no mail leaves it."
+    name = composing.one_line(mailbox.name or mailbox.workspace.name)
+    message = EmailMultiAlternatives(
+        f"Mail from {mailbox.address} works",
+        f"This was sent to try the mailbox {mailbox.address} of {composing.one_line(mailbox.workspace.name)}.\n",
+        from_email=formataddr((name, mailbox.address)),
+        to=[to],
+        headers={
+            "Message-ID": make_msgid(domain=mailbox.address.rpartition("@")[2]),
+            "Auto-Submitted": "auto-generated",
+            "X-Helpdesk": str(mailbox.workspace_id),
+        },
+    )
+    try:
+        _hand_over(message, mailbox)
+    except Exception as error:
+        if not isinstance(error, _EXPECTED):
+            logger.exception("A mailbox could not be tried.")
+        problem = said(error)
+        Mailbox.unscoped.filter(pk=mailbox.pk).update(send_error=problem)
+        return problem
+    Mailbox.unscoped.filter(pk=mailbox.pk).update(sent_at=now, send_error="")
+    return ""
