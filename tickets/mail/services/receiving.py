@@ -382,14 +382,21 @@ class _Work:
         raise _Stop("duplicate", "came_before", ticket_id=before[1], comment_id=before[2])
 
     def _stop_loop(self, incoming: Incoming, message: Message) -> None:
-        """Our own mail that comes back is ignored; one of another workspace here is mail like any other."""
-        values = [message.message_id, *all_of(message.headers, IDENTITY_HEADER)]
-        for signed in filter(None, map(tokens.read_message_id, values)):
+        """Our own mail that comes back is ignored; one of another workspace here is mail like any other.
+
+        The header field counts besides the Message-ID: some providers write a Message-ID of their own.
+        """
+        signed = tokens.read_message_id(message.message_id)
+        tickets = Ticket.objects.for_workspace(incoming.workspace_id)
+        is_own = str(incoming.workspace_id) in all_of(message.headers, IDENTITY_HEADER)
+        if is_own or (signed and tickets.filter(pk=signed.ticket_id).exists()):
+            self.trace.add("loop", "yes", "It is mail of this workspace that came back.")
+            raise _Stop("ignored", "loop")
+        if signed:
             incoming.is_automatic = True
-            if Ticket.objects.for_workspace(incoming.workspace_id).filter(pk=signed.ticket_id).exists():
-                self.trace.add("loop", "yes", "It is mail of this workspace that came back.")
-                raise _Stop("ignored", "loop")
-        self.trace.add("loop", "no")
+            self.trace.add("loop", "no", "It is mail of another workspace here.")
+        else:
+            self.trace.add("loop", "no")
 
     def _stop_report(self, incoming: Incoming, message: Message, recipients: Sequence[str]) -> None:
         if message.report is None:
