@@ -37,7 +37,9 @@ def messages(count: int, *, seed: int) -> Iterator[bytes]:
 
 def _message(chance: random.Random) -> bytes:
     name = chance.choice(_NAMES)
-    sender = chance.choice(("jane@customers.example", "j@x.example", "JÜRGEN@münchen.example", "not an address", ""))
+    sender = chance.choice(("jane@customers.example", "j@x.example", "ann@example.com", "bob@customers.example"))
+    if chance.random() < 0.15:
+        sender = chance.choice(("JÜRGEN@münchen.example", "not an address", "", "support@acme.example"))
     lines = [
         f'From: "{name}" <{sender}>' if name else f"From: {sender}",
         "To: Acme <support@acme.example>",
@@ -48,7 +50,7 @@ def _message(chance: random.Random) -> bytes:
     if chance.random() < 0.8:
         number = chance.randrange(10**9) if chance.random() < 0.9 else 1
         lines.append(f"Message-ID: <m{number}@customers.example>")
-    lines += chance.sample(_HEADERS, chance.choice((0, 0, 1, 2, 4)))
+    lines += chance.sample(_HEADERS, chance.choice((0, 0, 0, 1, 1, 3)))
     chance.shuffle(lines)
     head = "\n".join(lines).encode("utf-8")
     return head + b"\n" + _part(chance, depth=0)
