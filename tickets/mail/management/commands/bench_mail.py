@@ -120,7 +120,8 @@ class Command(BaseCommand):
         self.stdout.write(f"  {', '.join(f'{name} {number}' for name, number in sorted(outcomes.items()))}")
         self.stdout.write(f"  by a worker with two processes{rate:19.0f}/s  {_verdict(is_quick)} (≥ {PER_SECOND}/s)")
         self.stdout.write(
-            f"  processor time of a message{spent[0] / count * 1000:11.1f} ms, of the database {spent[1] / count * 1000:.1f} ms"
+            f"  processor time of a message{spent[0] / count * 1000:14.1f} ms, and of the database "
+            f"{spent[1] / count * 1000:.1f} ms"
         )
         self.stdout.write(
             f"  its largest process, after a tenth and in the end{first:6.0f} and {last:.0f} MB  {_verdict(is_flat)} "
