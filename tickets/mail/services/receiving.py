@@ -27,7 +27,7 @@ from tickets import access, dispatch
 from tickets.events import SYSTEM, Actor, ActorKind
 from tickets.mail import tokens
 from tickets.mail.models import Incoming, Mailbox
-from tickets.mail.parsing import authentication, charsets, languages, quotes
+from tickets.mail.parsing import authentication, charsets, headers, languages, quotes
 from tickets.mail.parsing import message as messages
 from tickets.mail.parsing.headers import Address, all_of
 from tickets.mail.parsing.message import Message
@@ -44,6 +44,8 @@ TASK = "tickets.mail.tasks.process_incoming"
 GRACE = dt.timedelta(seconds=60)  # until the sweep asks for a message that the broker has
 LEASE = dt.timedelta(seconds=60)  # until a message whose worker died is begun again
 AGAIN = dt.timedelta(seconds=20)  # after the database or the disk refused
+BEHIND = dt.timedelta(seconds=3)  # behind a message that it answers and that waits itself
+LONGEST_BEHIND = dt.timedelta(minutes=5)
 MOST_ATTEMPTS = 3
 MOST_FILES = 50
 MOST_GUESTS = 20  # people in To and Cc who begin to take part
@@ -61,6 +63,8 @@ _PREFIX = re.compile(
     r"\s*(?:\[\d{1,3}\]|\(\d{1,3}\)|\^\d{1,3})?\s*[:：]\s*",
     re.IGNORECASE,
 )
+
+_LONGEST_HEADER = 64 * 1024  # bytes in which a Message-ID is looked for before a message is read
 
 # Of PostgreSQL's errors those that pass (SQLSTATE classes): connections, deadlocks, resources, locks, intervention.
 _PASSING = ("08", "40", "53", "55", "57", "58")
@@ -96,6 +100,7 @@ def accept(
         envelope_to=_envelope(envelope_to),
         received_at=now,
         next_at=now + GRACE,
+        message_id=_message_id(raw)[:400],
     )
     incoming.raw.save("", ContentFile(raw), save=False)
     try:
@@ -112,6 +117,12 @@ def accept(
 
 def _envelope(address: str) -> str:
     return charsets.storable(address).strip().strip("<>").strip()[:320]
+
+
+def _message_id(raw: bytes) -> str:
+    """The Message-ID, already while it waits: an answer that comes just behind it is worked through after it."""
+    block = headers.split(raw, 0, min(len(raw), _LONGEST_HEADER))
+    return headers.message_id(headers.text_of(block.raw("message-id")))
 
 
 def _to_disk(incoming: Incoming) -> None:
@@ -201,6 +212,8 @@ def _work_through(incoming_id: UUID, *, now: dt.datetime, overlooks_spam: bool =
         try:
             with transaction.atomic():
                 return work.run(incoming_id)
+        except _Behind:
+            return _put_off(incoming_id, now)
         except IntegrityError as error:
             work.forget_files()
             # The same message was worked through beside this one, and ended first: now it is known.
@@ -216,6 +229,16 @@ def _work_through(incoming_id: UUID, *, now: dt.datetime, overlooks_spam: bool =
             )
             return Incoming.unscoped.get(pk=incoming_id)
     raise AssertionError("The second turn ends in every case.")  # pragma: no cover
+
+
+def _put_off(incoming_id: UUID, now: dt.datetime) -> Incoming:
+    """Let a message wait for the one that it answers."""
+    with transaction.atomic():
+        Incoming.unscoped.filter(pk=incoming_id, status="waiting").update(
+            attempts=F("attempts") - 1, next_at=now + BEHIND
+        )
+        dispatch.queue_after_commit(TASK, str(incoming_id), delay=BEHIND.total_seconds())
+    return Incoming.unscoped.get(pk=incoming_id)
 
 
 def _passes(error: Exception) -> bool:
@@ -268,6 +291,10 @@ class _Stop(Exception):
     def __init__(self, outcome: str, reason: str, **fields: Any) -> None:
         self.result = _Result(outcome, reason, **fields)
         super().__init__(reason)
+
+
+class _Behind(Exception):
+    """The message answers one that another worker has not yet worked through."""
 
 
 @dataclass
@@ -339,6 +366,7 @@ class _Work:
             message=message, mailbox=mailbox, recipients=recipients, sender=person.email, trace=trace
         )
         if thread is None:
+            self._wait_for_what_it_answers(incoming, message)
             trace.add("thread", "none", "It begins a ticket.")
         decision = self._rules(incoming, message)
         words = self._words(message)
@@ -453,6 +481,15 @@ class _Work:
         found = authentication.verified(message.headers, trusted_host=mailbox.trusted_host, sender=message.sender.email)
         self.trace.add("verified", "yes" if found else "no", f"By {mailbox.trusted_host}.")
         return found
+
+    def _wait_for_what_it_answers(self, incoming: Incoming, message: Message) -> None:
+        """Two messages that come together are worked through by two workers: the answer goes behind."""
+        asked = threading.newest_first(message)
+        if not asked or self.now - incoming.received_at > LONGEST_BEHIND:
+            return
+        others = Incoming.objects.for_workspace(incoming.workspace_id).exclude(pk=incoming.pk)
+        if others.filter(message_id__in=asked, status="waiting").exists():
+            raise _Behind
 
     def _rules(self, incoming: Incoming, message: Message) -> Decision:
         decision = rules.decide(mailbox=incoming.mailbox, message=message, envelope_to=incoming.envelope_to)

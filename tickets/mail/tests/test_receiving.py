@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from django.db import OperationalError, transaction
+from django.utils import timezone
 
 from helpdesk.accounts.models import Contact, User
 from helpdesk.accounts.tests.factories import ContactFactory, TeamFactory, WorkspaceFactory
 from helpdesk.errors import Conflict, NotFound
-from tickets.mail import tokens
+from tickets.mail import tasks, tokens
 from tickets.mail.models import Incoming, Mailbox, Undeliverable
 from tickets.mail.services import blocking, receiving, rules
 from tickets.mail.tests.factories import MailboxFactory
@@ -535,6 +536,50 @@ class TestStoring:
         done.refresh_from_db()
         assert not path.exists() and not done.raw and done.trace and Path(kept.raw.path).exists()
         assert receiving.purge_raw(now=NOW + dt.timedelta(days=91)) == 0
+
+
+class TestAnAnswerThatOvertakes:
+    """Two workers: one has the message, the other the answer to it."""
+
+    @pytest.fixture
+    def both(self, mailbox):
+        raws = [letter(message_id="<first@x.example>"), letter(in_reply_to="<first@x.example>", body="More.")]
+        return [
+            receiving.accept(
+                raw=raw, mailbox=mailbox, way="imap", envelope_from=None, envelope_to="", now=NOW, is_queued=False
+            )
+            for raw in raws
+        ]
+
+    def test_waits_for_the_message_that_it_answers(self, both, monkeypatch):
+        sent = []
+        monkeypatch.setattr(receiving.dispatch, "queue_after_commit", lambda *a, **k: sent.append((a, k)))
+        put_off = receiving.process(incoming_id=both[1].pk, now=NOW)
+        assert (put_off.status, put_off.attempts, put_off.next_at) == ("waiting", 0, NOW + receiving.BEHIND)
+        assert sent == [((receiving.TASK, str(put_off.pk)), {"delay": 3.0})]
+        first = receiving.process(incoming_id=both[0].pk, now=NOW)
+        answer = receiving.process(incoming_id=both[1].pk, now=NOW)
+        assert (answer.outcome, answer.ticket_id) == ("comment_added", first.ticket_id)
+
+    def test_does_not_wait_for_ever(self, both):
+        late = NOW + receiving.LONGEST_BEHIND + dt.timedelta(seconds=1)
+        assert receiving.process(incoming_id=both[1].pk, now=late).outcome == "ticket_created"
+
+
+class TestTasks:
+    def test_work_a_message_through_and_find_what_waits(self, mailbox):
+        before = timezone.now() - dt.timedelta(minutes=2)
+        incoming = receiving.accept(
+            raw=letter(), mailbox=mailbox, way="smtp", envelope_from=None, envelope_to="", now=before, is_queued=False
+        )
+        assert tasks.sweep_incoming() == 1
+        assert tasks.process_incoming(str(incoming.pk)) == "ticket_created"
+        assert tasks.sweep_incoming() == 0 and tasks.purge_incoming() == 0
+
+    @pytest.mark.parametrize("name", ["sweep_incoming", "purge_incoming"])
+    def test_that_look_for_something_are_in_the_schedule(self, name, settings):
+        planned = [entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()]
+        assert planned.count(f"tickets.mail.tasks.{name}") == 1
 
 
 class TestRunningAgain:
