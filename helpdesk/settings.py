@@ -313,7 +313,10 @@ CELERY_BEAT_SCHEDULE = {
     "take up lost dry runs": {"task": "tickets.automation.tasks.take_up_lost_dry_runs", "schedule": 60.0},
     "give waiting tickets to free agents": {"task": "tickets.automation.tasks.serve_waiting", "schedule": 20.0},
     "open recurring tickets": {"task": "tickets.automation.tasks.open_recurring", "schedule": 30.0},
+    "send the mail that is due": {"task": "tickets.mail.tasks.send_due", "schedule": 15.0},
     "fetch mail over IMAP": {"task": "tickets.mail.tasks.fetch_mailboxes", "schedule": 15.0},
+    "work through mail that waits": {"task": "tickets.mail.tasks.sweep_incoming", "schedule": 15.0},
+    "delete the bytes of old mail": {"task": "tickets.mail.tasks.purge_incoming", "schedule": 3600.0},
     "take up lost jobs": {"task": "slas.tasks.take_up_lost_jobs", "schedule": 60.0},
     "fold ticket counts": {"task": "tickets.tasks.fold_counts", "schedule": 30.0},
     "forget old idempotency keys": {"task": "helpdesk.tasks.forget_idempotency_keys", "schedule": 3600.0},
@@ -346,6 +349,9 @@ if ENVIRONMENT == "demo" and not _is_loopback(MAIL_BIND):
 MAIL_TLS_CERT = env.str("MAIL_TLS_CERT", default="")
 MAIL_TLS_KEY = env.str("MAIL_TLS_KEY", default="")
 MAIL_FETCH_SECONDS = env.int("MAIL_FETCH_SECONDS", default=60)
+MAIL_KEEP_DAYS = env.int("MAIL_KEEP_DAYS", default=90)  # the bytes of what came in; 0: for ever
+# Where `receive_mail` puts a message whose recipients name no mailbox.
+MAIL_DEFAULT_MAILBOX = env.str("MAIL_DEFAULT_MAILBOX", default="support@demo.example" if ENVIRONMENT == "demo" else "")
 MAIL_MAX_BYTES = env.int("MAIL_MAX_BYTES", default=50 * 1024 * 1024)
 
 # --- Time and language ------------------------------------------------------------------------

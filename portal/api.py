@@ -57,6 +57,7 @@ class PublicComment(serializers.Serializer[Any]):
     author_name = serializers.CharField()
     created_at = serializers.DateTimeField()
     edited_at = serializers.DateTimeField(allow_null=True)
+    folded_text = serializers.CharField(help_text="Quoted history and signature of a mail; else empty.")
     attachments = AttachmentOut(many=True)
 
 
@@ -127,6 +128,7 @@ def _comment(message: services.Message, opened_as: UUID) -> dict[str, Any]:
             "author_name": message.author,
             "created_at": message.created_at,
             "edited_at": message.edited_at,
+            "folded_text": message.folded_text,
             "attachments": [attachment(file) for file in message.files],
         }
     )

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 
 from helpdesk.errors import DomainError
+from portal.services import FEEDBACK_LENGTH
 from tickets.services.base import NAME_LENGTH, SUBJECT_LENGTH, TEXT_LENGTH
 
 
@@ -38,18 +39,11 @@ class FilesField(forms.FileField):
         return [upload for upload in given if upload]
 
 
-class CustomerForm(forms.Form):
-    """What both forms share: files, and how a refusal of the domain comes back to its field."""
-
-    files = FilesField(label="Files")  # type: ignore[assignment]  # Django takes it off the class
+class PlainForm(forms.Form):
+    """How a refusal of the domain comes back to its field."""
 
     # The names of the domain and of this form, where they differ.
     names: Mapping[str, str] = {}
-    choose_again = "Your files could not be kept with the form: please choose them again."
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.files_limit = f"{settings.ATTACHMENT_MAX_BYTES // (1024 * 1024)} MB"
 
     def refuse(self, error: DomainError) -> None:
         """Show the refusal at the field it is about."""
@@ -64,6 +58,18 @@ class CustomerForm(forms.Form):
         if wrong:
             self.fields[wrong[0]].widget.attrs["autofocus"] = True
         return len(wrong)
+
+
+class CustomerForm(PlainForm):
+    """What both forms for messages share: files."""
+
+    files = FilesField(label="Files")  # type: ignore[assignment]  # Django takes it off the class
+
+    choose_again = "Your files could not be kept with the form: please choose them again."
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.files_limit = f"{settings.ATTACHMENT_MAX_BYTES // (1024 * 1024)} MB"
 
     @property
     def lost_files(self) -> bool:
@@ -131,3 +137,28 @@ class AnswerForm(CustomerForm):
     )
 
     field_order = ["body", "files"]
+
+
+# What the numbers mean, for those who do not see the order.
+RATINGS = [(1, "Very bad"), (2, "Bad"), (3, "Okay"), (4, "Good"), (5, "Very good")]
+
+
+class RatingForm(PlainForm):
+    """Rate how a request was resolved."""
+
+    rating = forms.TypedChoiceField(
+        label="How was our help?",
+        choices=RATINGS,
+        coerce=int,
+        widget=forms.RadioSelect,
+        error_messages={
+            "required": "Please choose one of the five first.",
+            "invalid_choice": "Please choose one of the five.",
+        },
+    )
+    feedback = forms.CharField(
+        label="What could we do better?",
+        required=False,
+        max_length=FEEDBACK_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )

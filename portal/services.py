@@ -43,6 +43,8 @@ class Message:
     html: str
     created_at: dt.datetime
     edited_at: dt.datetime | None = None
+    folded_text: str = ""  # quoted history and signature of a mail
+    folded_html: str = ""  # the same as it looked, sanitised
     files: list[Attachment] = field(default_factory=list)
 
 
@@ -181,6 +183,22 @@ def rate_request(
     return given
 
 
+def rating_of(ticket: Ticket) -> Satisfaction | None:
+    """The rating of the ticket's last resolution; None when there is none yet. No query while it is in work."""
+    if ticket.resolved_at is None or ticket.status in ACTIVE:
+        return None
+    rows = Satisfaction.objects.for_workspace(ticket.workspace_id)
+    given: Satisfaction | None = rows.filter(ticket=ticket, resolved_at=ticket.resolved_at).first()
+    return given
+
+
+def can_rate(ticket: Ticket, given: Satisfaction | None, now: dt.datetime) -> bool:
+    """Whether the ticket can be rated now, or its rating `given` changed: what `rate_request` goes by."""
+    if ticket.merged_into_id is not None or ticket.resolved_at is None or ticket.status in ACTIVE:
+        return False
+    return given is None or now - given.created_at <= RATING_CHANGEABLE
+
+
 def find_workspace(workspace_id: UUID) -> Workspace:
     """The workspace that a request is sent to. Raises NotFound naming `workspace_id`."""
     workspace = Workspace.objects.filter(pk=workspace_id).first()
@@ -235,6 +253,8 @@ def view_of(*, ticket: Ticket, contact: Contact, now: dt.datetime, opened_as: UU
             body=ticket.description,
             html=ticket.description_html,
             created_at=ticket.created_at,
+            folded_text=ticket.folded_text,
+            folded_html=ticket.folded_html,
             files=attached.get(None, []),
         )
     ]
@@ -268,6 +288,8 @@ def message_of(comment: Comment, *, ticket: Ticket, contact: Contact, attached: 
         html=comment.body_html,
         created_at=comment.created_at,
         edited_at=comment.edited_at,
+        folded_text=comment.folded_text,
+        folded_html=comment.folded_html,
         files=list(attached),
     )
 

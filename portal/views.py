@@ -13,17 +13,17 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from helpdesk.accounts.models import Workspace
 from helpdesk.api.throttles import PublicThrottle
 from helpdesk.errors import DomainError, NotFound
 from portal import services
-from portal.forms import AnswerForm, CustomerForm, RequestForm
+from portal.forms import RATINGS, AnswerForm, PlainForm, RatingForm, RequestForm
 from tickets import access
 
 COOKIE = "request_token"
-SENT = {"request", "answer", "follow-up"}
+SENT = {"request", "answer", "follow-up", "rating"}
 P = ParamSpec("P")
 
 
@@ -50,9 +50,9 @@ def _address(ticket_id: UUID) -> str:
     return reverse("portal:ticket", args=[ticket_id])
 
 
-def _to_ticket(ticket_id: UUID, *, token: str | None = None, sent: str = "", at: str = "") -> HttpResponse:
+def _to_ticket(ticket_id: UUID, *, token: str | None = None, at: str = "", **query_of: str) -> HttpResponse:
     """To the ticket's clean address; with a token, the browser gets the cookie that opens it."""
-    query = f"?{urlencode({'sent': sent})}" if sent else ""
+    query = f"?{urlencode(query_of)}" if query_of else ""
     response = HttpResponseRedirect(f"{_address(ticket_id)}{query}{at}")
     if token is not None:
         response.set_cookie(
@@ -67,7 +67,7 @@ def _to_ticket(ticket_id: UUID, *, token: str | None = None, sent: str = "", at:
     return response
 
 
-def _too_often(request: HttpRequest, form: CustomerForm) -> int | None:
+def _too_often(request: HttpRequest, form: PlainForm) -> int | None:
     """Count what this address sends; too much is refused in the form, so that nothing typed is lost."""
     throttle = PublicThrottle()
     if throttle.allow_request(cast(Any, request), cast(Any, None)):
@@ -124,7 +124,8 @@ def ticket(request: HttpRequest, ticket_id: UUID) -> HttpResponse:
     if request.method != "POST" and "token" in request.GET:
         token = request.GET["token"]
         services.open_request(ticket_id=ticket_id, token=token, now=now)
-        return _to_ticket(ticket_id, token=token)
+        chosen = _preselected(request)
+        return _to_ticket(ticket_id, token=token, **({"rating": str(chosen)} if chosen else {}))
     token = request.COOKIES.get(COOKIE, "")
     if request.method != "POST":
         return _page(request, ticket_id, token, AnswerForm())
@@ -150,10 +151,49 @@ def ticket(request: HttpRequest, ticket_id: UUID) -> HttpResponse:
     return _again(_page(request, ticket_id, token, form), wait)
 
 
-def _page(request: HttpRequest, ticket_id: UUID, token: str, form: CustomerForm) -> HttpResponse:
-    view = services.read_request(ticket_id=ticket_id, token=token, now=timezone.now())
+@_private
+@require_POST
+def rate(request: HttpRequest, ticket_id: UUID) -> HttpResponse:
+    """A customer says how well their request was resolved."""
+    now = timezone.now()
+    token = request.COOKIES.get(COOKIE, "")
+    opened, contact = services.open_request(ticket_id=ticket_id, token=token, now=now)
+    form = RatingForm(request.POST)
+    wait = _too_often(request, form)
+    if form.is_valid():
+        given = form.cleaned_data
+        try:
+            services.rate_request(
+                ticket=opened, contact=contact, rating=given["rating"], feedback=given["feedback"], now=now
+            )
+            return _to_ticket(ticket_id, sent="rating", at="#rate")
+        except DomainError as error:
+            form.refuse(error)
+    return _again(_page(request, ticket_id, token, AnswerForm(), form), wait)
+
+
+def _preselected(request: HttpRequest) -> int | None:
+    """The rating that a link in a mail names. It is chosen in the form, not recorded: scanners follow links."""
+    asked = request.GET.get("rating", "")
+    return next((rating for rating, _ in RATINGS if str(rating) == asked), None)
+
+
+def _page(
+    request: HttpRequest, ticket_id: UUID, token: str, form: PlainForm, rating_form: RatingForm | None = None
+) -> HttpResponse:
+    now = timezone.now()
+    view = services.read_request(ticket_id=ticket_id, token=token, now=now)
+    given = services.rating_of(view.ticket)
+    if rating_form is None:
+        before = {"rating": given.rating, "feedback": given.feedback} if given else {}
+        chosen = _preselected(request)
+        rating_form = RatingForm(initial=before | ({"rating": chosen} if chosen else {}))
     sent = request.GET.get("sent", "") if request.method != "POST" else ""
     context = {
+        "rating": given,
+        "rating_words": dict(RATINGS)[given.rating] if given else "",
+        "may_rate": services.can_rate(view.ticket, given, now),
+        "rating_form": rating_form,
         "workspace": view.ticket.workspace,
         "ticket": view.ticket,
         "view": view,

@@ -196,6 +196,12 @@ class ReplyForm(DomainForm):
     files = FilesField(required=False)  # type: ignore[assignment]  # a field, not the form's uploads
 
 
+class AddressForm(DomainForm):
+    """Somebody who shall take part."""
+
+    address = forms.CharField(max_length=254)
+
+
 class AssignForm(DomainForm):
     """Whom to give a ticket to; nobody takes it away."""
 

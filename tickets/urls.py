@@ -29,6 +29,7 @@ urlpatterns = [
     path("tickets/<uuid:pk>/merge", ticket.merge, name="merge"),
     path("tickets/<uuid:pk>/unmerge", ticket.unmerge, name="unmerge"),
     path("tickets/<uuid:pk>/link", ticket.link, name="link"),
+    path("tickets/<uuid:pk>/cc", ticket.add_cc, name="cc-add"),
     path("tickets/<uuid:pk>/watch", ticket.watch, name="watch"),
     path("tickets/<uuid:pk>/trash", ticket.trash, name="ticket-trash"),
     path("canned-responses/search", setup.canned_search, name="canned-search"),

@@ -44,9 +44,13 @@ DryRun, Macro, Recurring, Rule = (
 BusinessHours, WorkingHours, Policy, Job = (
     apps.get_model("slas", name) for name in ("BusinessHours", "WorkingHours", "SLAPolicy", "Job")
 )
+Mailbox, Incoming, BlockedSender, NoticePreference = (
+    apps.get_model("mail", name) for name in ("Mailbox", "Incoming", "BlockedSender", "NoticePreference")
+)
 CHANGEABLE: tuple[Any, ...] = (
     Activity,
     Attachment,
+    BlockedSender,
     BusinessHours,
     CannedResponse,
     Category,
@@ -57,6 +61,7 @@ CHANGEABLE: tuple[Any, ...] = (
     Job,
     Macro,
     Membership,
+    NoticePreference,
     Policy,
     Recurring,
     Rule,
@@ -93,6 +98,15 @@ class Row:
 def rows(methods: str, name: str, lowest: str, thing: str = "", /, *extra: str, **body: Any) -> list[Row]:
     return [Row(method, name, lowest, thing, body, extra) for method in methods.split()]
 
+
+PICTURE = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"  # one dot
+MAIL = (
+    "From: Jane <jane@customers.example>\r\nTo: help@acme.example\r\nSubject: Hello\r\n"
+    'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
+    "--b\r\nContent-Type: text/plain\r\n\r\nHello\r\n"
+    '--b\r\nContent-Type: image/gif; name="dot.gif"\r\nContent-Transfer-Encoding: base64\r\n'
+    f"Content-ID: <dot>\r\n\r\n{PICTURE}\r\n--b--\r\n"
+).encode()
 
 RECURRING: dict[str, Any] = {
     "name": "x",
@@ -163,6 +177,7 @@ PAGES = [
     *rows("POST", "tickets:merge", "agent", "ticket"),
     *rows("POST", "tickets:unmerge", "agent", "ticket"),
     *rows("POST", "tickets:link", "agent", "ticket"),
+    *rows("POST", "tickets:cc-add", "agent", "ticket", address="cc@customers.example"),
     *rows("POST", "tickets:watch", SIGNED_IN, "ticket"),
     *rows("POST", "tickets:ticket-trash", "agent", "ticket"),
     *rows("GET", "tickets:canned-search", "agent"),
@@ -225,6 +240,19 @@ PAGES = [
     *rows("GET", "automation:recurring-log", "admin", "recurring"),
     *rows("POST", "automation:recurring-switch", "admin", "recurring", to="off"),
     *rows("POST", "automation:recurring-delete", "admin", "recurring"),
+    # Mail, as agents see it
+    *rows("GET", "mail:original", SIGNED_IN, "incoming"),
+    *rows("GET", "mail:original-inline", SIGNED_IN, "incoming", "0"),
+    *rows("GET", "mail:original-download", SIGNED_IN, "incoming"),
+    *rows("GET", "mail:ticket-original", SIGNED_IN, "ticket"),
+    *rows("GET", "mail:comment-original", SIGNED_IN, "comment"),
+    *rows("GET", "mail:delivery", SIGNED_IN, "comment"),
+    *rows("POST", "mail:resend", "agent", "comment"),
+    *rows("POST", "mail:take-back", "agent", "comment"),
+    *rows("GET POST", "mail:not-a-ticket", "agent", "ticket", block="address"),
+    *rows("POST", "mail:unblock", "agent", pattern="@spam.example"),
+    *rows("GET POST", "mail:notices", SIGNED_IN),
+    *rows("GET", "mail:mentions", SIGNED_IN),
     # Portal
     *rows("GET POST", "portal:submit", ANYBODY, "slug"),
 ]
@@ -318,8 +346,16 @@ API = [
 ]
 
 # Opened by a secret of their own (a token, a cookie, a signature), which their own tests try.
-BY_SECRET = {"portal:ticket", "portal:file", "portal:public-ticket", "portal:public-reply", "tickets_api:attachment"}
-BY_SECRET |= {"mail:api-inbound", "mail:provider"}
+BY_SECRET = {
+    "portal:ticket",
+    "portal:rate",
+    "portal:file",
+    "portal:public-ticket",
+    "portal:public-reply",
+    "tickets_api:attachment",
+    "mail:api-inbound",
+    "mail:provider",
+}
 
 
 class World:
@@ -384,6 +420,14 @@ class World:
             since=NOW,
             until=timezone.now(),
         ).pk
+        mailbox = Mailbox.unscoped.create(workspace=self.workspace, address=f"help@{self.workspace.slug}.example")
+        for comment_id, outcome in ((None, "ticket_created"), (self.things["comment"], "comment_added")):
+            message = Incoming(
+                workspace=self.workspace, mailbox=mailbox, ticket=self.ticket, comment_id=comment_id,
+                status="done", outcome=outcome, size=len(MAIL), sha256="0" * 64, way="smtp", received_at=NOW,
+            )  # fmt: skip
+            message.raw.save("m.eml", ContentFile(MAIL))
+            self.things["incoming"] = message.pk
         self.belongs_to("agent")
 
     def belongs_to(self, role: str) -> None:

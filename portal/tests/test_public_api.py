@@ -226,6 +226,7 @@ class TestRead:
             "author_name",
             "created_at",
             "edited_at",
+            "folded_text",
             "attachments",
         }
         assert [file["name"] for file in given["attachments"]] == ["screen.txt"]

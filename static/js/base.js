@@ -40,8 +40,8 @@ export function toast(message, { tone = "accent" } = {}) {
 }
 
 function keepShort(item) {
-  // Bad news stays until it is dismissed; so does everything that is being read.
-  if (item.dataset.tone === "bad" || item.dataset.tone === "warn") return;
+  // Bad news and what can be undone stay until they are dismissed; so does everything that is being read.
+  if (item.dataset.tone === "bad" || item.dataset.tone === "warn" || item.querySelector("p button")) return;
   const leave = () => (item.matches(":hover, :focus-within") ? setTimeout(leave, 2000) : item.remove());
   setTimeout(leave, 7000);
 }

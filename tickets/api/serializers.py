@@ -328,6 +328,18 @@ class TicketAttachmentOut(AttachmentOut):
     created_at = serializers.DateTimeField()
 
 
+class DeliveryOut(serializers.Serializer):
+    """How the mail of a message fares."""
+
+    state = serializers.ChoiceField(
+        choices=["waiting", "sent", "partly", "failed", "bounced", "held", "cancelled"],
+        help_text="`partly`: some recipients only.",
+    )
+    at = serializers.DateTimeField(help_text="Since when; of `waiting`: when it will be sent.")
+    to = serializers.ListField(child=serializers.CharField(), help_text="Addresses.")
+    reason = serializers.CharField(help_text="Why it failed, bounced or is held, in words; else empty.")
+
+
 class CommentOut(serializers.Serializer):
     """A message or a note."""
 
@@ -342,6 +354,8 @@ class CommentOut(serializers.Serializer):
     attachments = AttachmentOut(many=True)
     edited_at = serializers.DateTimeField(allow_null=True)
     channel = serializers.ChoiceField(choices=[key for key, _ in CHANNELS])
+    folded_text = serializers.CharField(help_text="Quoted history and signature of a mail; else empty.")
+    delivery = DeliveryOut(allow_null=True, help_text="Null where no mail was to be sent.")
 
 
 class ChangeOut(serializers.Serializer):
@@ -474,6 +488,8 @@ COMMENT_FIELDS = (
     "body_html",
     "edited_at",
     "channel",
+    "folded_text",
+    "delivery",
 )
 CATEGORY_FIELDS = ("id", "name", "description", "color", "parent_id", "created_at")
 FIELD_FIELDS = ("id", "key", "label", "kind", "options", "is_required", "position", "created_at")
@@ -621,7 +637,15 @@ def comments(rows: Iterable[Mapping[str, Any]], attached: Iterable[Attachment]) 
     by_comment: dict[Any, list[dict[str, Any]]] = {}
     for row in attached:
         by_comment.setdefault(row.comment_id, []).append(attachment(row))
-    return [plain(row) | {"attachments": by_comment.get(row["id"], [])} for row in rows]
+    return [
+        plain(row) | {"delivery": _delivery(row["delivery"]), "attachments": by_comment.get(row["id"], [])}
+        for row in rows
+    ]
+
+
+def _delivery(told: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """How a comment's mail fares, with its time as the API writes times."""
+    return {**told, "at": iso(dt.datetime.fromisoformat(told["at"]))} if told else None
 
 
 def activity(row: Activity) -> dict[str, Any]:

@@ -4,13 +4,26 @@ from django.urls import path
 
 from tickets.mail import webhooks
 from tickets.mail.api import inbound
-from tickets.mail.views import mailboxes, rules, trace
+from tickets.mail.views import mailboxes, messages, notices, rules, trace
 
 app_name = "mail"
 urlpatterns = [
     # Ways in
     path("api/mail/inbound/<uuid:mailbox_id>", inbound.Inbound.as_view(), name="api-inbound"),
     path("mail/providers/<path:name>", webhooks.provider, name="provider"),
+    # Messages, as agents see them
+    path("mail/messages/<uuid:pk>", messages.original, name="original"),
+    path("mail/messages/<uuid:pk>/inline/<int:place>", messages.inline, name="original-inline"),
+    path("mail/messages/<uuid:pk>/download", messages.download, name="original-download"),
+    path("tickets/<uuid:pk>/original", messages.ticket_original, name="ticket-original"),
+    path("tickets/<uuid:pk>/not-a-ticket", messages.not_a_ticket, name="not-a-ticket"),
+    path("tickets/comments/<uuid:pk>/original", messages.comment_original, name="comment-original"),
+    path("tickets/comments/<uuid:pk>/delivery", messages.delivery, name="delivery"),
+    path("tickets/comments/<uuid:pk>/resend", messages.resend, name="resend"),
+    path("tickets/comments/<uuid:pk>/take-back", messages.take_back, name="take-back"),
+    path("mail/unblock", messages.unblock, name="unblock"),
+    path("profile/notices", notices.preferences, name="notices"),
+    path("tickets/mentions", notices.mentions, name="mentions"),
     # Settings
     path("settings/mailboxes", mailboxes.mailbox_list, name="mailboxes"),
     path("settings/mailboxes/new", mailboxes.mailbox, name="mailbox-new"),
@@ -35,6 +48,6 @@ urlpatterns = [
     path("settings/mail/sent", trace.outgoing_list, name="outgoing"),
     path("settings/mail/sent/<uuid:pk>/resend", trace.outgoing_resend, name="outgoing-resend"),
     path("settings/mail/addresses", trace.addresses, name="addresses"),
-    path("settings/mail/addresses/unblock", trace.unblock, name="unblock"),
+    path("settings/mail/addresses/unblock", trace.unblock, name="sender-unblock"),
     path("settings/mail/addresses/reachable", trace.reachable, name="reachable"),
 ]

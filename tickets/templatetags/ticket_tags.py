@@ -5,7 +5,9 @@ joins strings, because fifty passes through a template would cost more than ever
 """
 
 import datetime as dt
+import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
@@ -14,6 +16,7 @@ from django import template
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.dateformat import format as date_format
 from django.utils.html import conditional_escape, escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
@@ -21,7 +24,7 @@ from helpdesk.accounts.templatetags.icons import markup
 from helpdesk.accounts.templatetags.people import ago, initials
 from tickets.deadlines import Goal
 from tickets.events import Event
-from tickets.models import Activity, Attachment
+from tickets.models import Activity, Attachment, Comment
 from tickets.templatetags.deadline_tags import GOALS, row_badges
 
 register = template.Library()
@@ -337,6 +340,59 @@ def channel_words(channel: str) -> str:
 def moment(at: dt.datetime | None) -> SafeString:
     """A moment, relative, with the absolute on hover, as `components/time.html` but without a template."""
     return mark_safe(_time(at, timezone.now())) if at else SafeString("")  # noqa: S308  our own words
+
+
+@dataclass(frozen=True)
+class Told:
+    """How the mail of a message fares, in words, an icon and a tone."""
+
+    words: str
+    icon: str
+    tone: str = ""
+    reason: str = ""
+    at: dt.datetime | None = None  # since when; None where the words say it or nobody asks
+    to: str = ""
+    seconds: int = 0  # how long it still waits and can be taken back
+    ask_again: int = 0  # in how many seconds there is more to tell; 0: not by itself
+    may_resend: bool = False
+
+
+# State: words, icon, tone, whether it can be sent again by hand.
+_DELIVERY = {
+    "sent": ("Sent", "check", "", False),
+    "partly": ("Some did not get it", "triangle-alert", "warn", True),
+    "failed": ("Not sent", "circle-alert", "bad", True),
+    "bounced": ("Bounced", "circle-x", "bad", True),
+    "held": ("Held", "circle-pause", "warn", True),
+    "cancelled": ("Not mailed", "undo-2", "", False),
+}
+_ASK_FOR = dt.timedelta(minutes=1)  # a page that stays open asks so long how a mail fares that is due
+
+
+@register.simple_tag
+def delivery_of(comment: Comment) -> Told | None:
+    """How the mail of a message fares; None where none was to be sent."""
+    told = comment.delivery
+    if comment.is_internal or not told:
+        return None
+    at, now, to = dt.datetime.fromisoformat(told["at"]), timezone.now(), ", ".join(told["to"])
+    if told["state"] != "waiting":
+        words, name, tone, may_resend = _DELIVERY.get(told["state"], (str(told["state"]), "mail", "", False))
+        return Told(words, name, tone, told["reason"], at, to, may_resend=may_resend)
+    wait = math.ceil((at - now).total_seconds())
+    if told["reason"]:
+        return Told("Not sent yet", "clock-alert", "warn", told["reason"], at if wait > 0 else None, to)
+    if wait > 0:
+        return Told("Sends in", "clock", "", at=at, to=to, seconds=wait, ask_again=wait + 2)
+    return Told("Sending…", "clock", "", to=to, ask_again=3 if now - at < _ASK_FOR else 0)
+
+
+@register.simple_tag
+def clock_time(at: dt.datetime) -> SafeString:
+    """A moment as people say it on the same day, "10:02", else with its day; in the reader's timezone."""
+    local, today = timezone.localtime(at), timezone.localdate()
+    words = date_format(local, "H:i" if local.date() == today else "j M, H:i" if local.year == today.year else "j M Y")
+    return format_html('<time datetime="{}">{}</time>', at.isoformat(), words)
 
 
 @register.simple_tag

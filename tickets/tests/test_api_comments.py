@@ -25,6 +25,8 @@ KEYS = {
     "attachments",
     "edited_at",
     "channel",
+    "folded_text",
+    "delivery",
 }
 
 

@@ -15,7 +15,7 @@ from django.urls import reverse
 from helpdesk.accounts.models import Contact, Membership
 from helpdesk.accounts.tests.factories import OrganizationFactory, TeamFactory, WorkspaceFactory
 from tickets.models import Activity, Attachment, Comment, Ticket
-from tickets.services import assignment, base, conversation, editing, merging, status
+from tickets.services import assignment, base, conversation, editing, files, merging, status
 from tickets.tests.api import nothing_written
 from tickets.tests.factories import NOW, CannedResponseFactory, CategoryFactory, make_agent, make_reply, make_ticket
 
@@ -190,7 +190,37 @@ class TestQueries:
                 now=at,
             )
         make_ticket(maria.workspace, subject="Cannot log in", now=dt.datetime.now(dt.UTC))
-        assert before == self.ask(maria, ticket) <= 14
+        assert before == self.ask(maria, ticket) == 14
+
+
+class TestTakenBack:
+    """`?taken_back=<id>`: a message that was not sent after all is written anew."""
+
+    def taken(self, maria: Membership, ticket: Ticket) -> Comment:
+        comment = make_reply(ticket, maria, body="Dear <Jane>,\nno.")
+        conversation.delete_comment(comment=comment, editor=maria, now=LATER)
+        return comment
+
+    def test_its_text_and_files_stand_in_the_composer(self, maria: Membership, ticket: Ticket) -> None:
+        comment = self.taken(maria, ticket)
+        upload = SimpleUploadedFile("plan.txt", b"words")
+        file = files.attach(ticket=ticket, upload=upload, uploaded_by=maria.user, actor=base.agent(maria), now=LATER)
+        html = show(maria, ticket, taken_back=str(comment.pk), view="all").content.decode()
+        assert "Dear &lt;Jane&gt;,\nno.</textarea>" in html
+        assert f'name="waiting" value="{file.pk}"' in html and "plan.txt" in html
+        assert f'action="/tickets/{ticket.pk}/reply?view=all"' in html  # the next page begins empty again
+
+    def test_only_ones_own_that_was_taken_out(self, maria: Membership, ticket: Ticket) -> None:
+        comment = self.taken(maria, ticket)
+        standing = make_reply(ticket, maria, body="Dear Sam, yes.")
+        elsewhere = self.taken(maria, make_ticket(maria.workspace))
+        sam = make_agent(maria.workspace, "admin")
+        assert (
+            "Dear &lt;Jane" not in show(sam, ticket, taken_back=str(comment.pk)).content.decode().split("composer")[-1]
+        )
+        for pk in (str(standing.pk), str(elsewhere.pk), UNKNOWN, "x"):
+            assert ",\nno.</textarea>" not in show(maria, ticket, taken_back=pk).content.decode()
+            assert "yes.</textarea>" not in show(maria, ticket, taken_back=pk).content.decode()
 
 
 class TestReplying:

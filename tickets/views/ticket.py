@@ -10,7 +10,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, JSONObject
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -29,6 +29,7 @@ from tickets.forms import (
     CUSTOM,
     LINKS,
     PRIORITIES,
+    AddressForm,
     AssignForm,
     CommentForm,
     DomainForm,
@@ -73,6 +74,8 @@ class Entry:
     activity: Activity | None = None
     files: list[Attachment] = field(default_factory=list)
     is_mine: bool = False
+    is_guest: bool = False  # written by a customer who does not take part in the ticket
+    is_mail: bool = False  # came by mail: the original can be shown
     merged_id: str = ""  # the ticket that was merged into this one and still is
 
 
@@ -102,6 +105,7 @@ def _with_everything(request: WorkspaceRequest, pk: UUID) -> Any:
         .annotate(
             tag_names=ArraySubquery(tags),
             cc_addresses=ArraySubquery(cc.values("contact__email")),
+            taking_part=ArraySubquery(cc.values("contact_id")),
             watching=ArraySubquery(watching.values(data=JSONObject(id="user_id", name="user__name"))),
             asked=ArraySubquery(
                 asked.values(
@@ -120,12 +124,16 @@ def _with_everything(request: WorkspaceRequest, pk: UUID) -> Any:
     return ticket
 
 
-def _conversation(request: WorkspaceRequest, ticket: Ticket) -> tuple[list[Entry], list[Activity], list[Attachment]]:
+def _conversation(request: WorkspaceRequest, ticket: Any) -> tuple[list[Entry], list[Activity], list[Attachment]]:
     """What was said and done, oldest first; the whole log; the files of the description. Three queries."""
     workspace = request.workspace
     comments = list(
-        Comment.objects.for_workspace(workspace).filter(ticket=ticket, deleted_at=None).order_by("created_at", "pk")
+        Comment.objects.for_workspace(workspace)
+        .filter(ticket=ticket, deleted_at=None)
+        .annotate(author_address=F("author_contact__email"))
+        .order_by("created_at", "pk")
     )
+    taking_part = {None, ticket.requester_id, *ticket.taking_part}
     log = list(
         Activity.objects.for_workspace(workspace)
         .filter(ticket=ticket)
@@ -142,6 +150,8 @@ def _conversation(request: WorkspaceRequest, ticket: Ticket) -> tuple[list[Entry
             comment=comment,
             files=by_comment.get(comment.pk, []),
             is_mine=comment.author_user_id == request.user.pk or may_manage,
+            is_guest=comment.author_contact_id not in taking_part,
+            is_mail=comment.channel == "email" and comment.author_type == "customer",
         )
         for comment in comments
     ]
@@ -186,12 +196,14 @@ def _answers(ticket: Any) -> list[dict[str, Any]]:
 def kept_query(request: HttpRequest) -> str:
     """The query string that leads back to the list one came from, with its question mark."""
     given = request.GET.copy()
-    given.pop("canned", None)
+    for once in ("canned", "taken_back"):
+        given.pop(once, None)
     return f"?{given.urlencode()}" if given else ""
 
 
 def _context(request: WorkspaceRequest, pk: UUID) -> dict[str, Any]:
-    """Everything that the ticket's page shows. Eleven queries beside those of the session, whatever is in it."""
+    """Everything that the ticket's page shows. Eleven queries beside those of the session
+    and the one that the template asks about mail, whatever is in it."""
     view = view_asked(request)
     context = console(request, view)
     context |= queue_context(request, view, context)
@@ -264,7 +276,9 @@ def _page(
 ) -> HttpResponse:
     context = _context(request, pk)
     if form is None:
-        form = ReplyForm(initial={"body": _canned_text(request, context["ticket"])})
+        text, files_of = _taken_back(request, context["ticket"])
+        form = ReplyForm(initial={"body": text or _canned_text(request, context["ticket"])})
+        extra.setdefault("waiting", files_of)
     # A light agent, and whoever asks for it in the address, writes a note.
     is_note = not context["may_work"] or form["internal"].value() in (True, "1")
     return render(request, "tickets/ticket.html", context | {"form": form, "is_note": is_note} | extra, status=status)
@@ -280,6 +294,22 @@ def _canned_text(request: WorkspaceRequest, ticket: Ticket) -> str:
     if response is None:
         return ""
     return setup.fill_canned_response(content=response.content, ticket=ticket, agent_name=str(request.user))
+
+
+def _taken_back(request: WorkspaceRequest, ticket: Ticket) -> tuple[str, list[Attachment]]:
+    """The reader's own message that `?taken_back=<id>` names, to be written anew, and the files that came with it."""
+    try:
+        pk = UUID(request.GET.get("taken_back", ""))
+    except ValueError:
+        return "", []
+    rows = Comment.objects.for_workspace(request.workspace).exclude(deleted_at=None)
+    comment = rows.filter(pk=pk, ticket=ticket, author_user=request.user).first()
+    if comment is None:
+        return "", []
+    free = Attachment.objects.for_workspace(request.workspace).filter(
+        ticket=ticket, comment=None, is_internal=True, uploaded_by=request.user
+    )
+    return comment.body, list(free.order_by("created_at", "pk"))
 
 
 @require_safe
@@ -376,7 +406,7 @@ def reply(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
     except DomainError as error:
         form.refuse(error)
         return _page(request, pk, form, status=error.status, waiting=waiting)
-    words = "Note added." if data["internal"] else "Reply sent."
+    words = "Note added." if data["internal"] else "Reply added."
     messages.success(request, words)
     return _back(request, pk)
 
@@ -477,6 +507,24 @@ def update(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
         return "Saved."
 
     return act(request, pk, form, do)
+
+
+@require_POST
+@member_required(Permission.WORK)
+def add_cc(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
+    """Let one more person take part: somebody who wrote, or whom a mail named."""
+    actor, now = base.agent(request.membership), timezone.now()
+
+    def do(ticket: Ticket, data: dict[str, Any]) -> str | None:
+        present = Participant.objects.for_workspace(request.workspace).filter(ticket=ticket)
+        addresses = [*present.values_list("contact__email", flat=True), data["address"]]
+        # The list was read after the ticket: whoever changes it meanwhile is not overwritten.
+        editing.update_ticket(
+            ticket=ticket, changes={"cc": addresses}, actor=actor, now=now, expected_version=ticket.version
+        )
+        return f"{data['address']} gets a copy from now on."
+
+    return act(request, pk, AddressForm(request.POST), do)
 
 
 @require_POST

@@ -1,1 +1,1 @@
-"""Forms of the settings of mail."""
+"""What people type into the pages of mail."""

@@ -260,7 +260,7 @@ class Migration(migrations.Migration):
                         null=True,
                     ),
                 ),
-                ("message_id", models.CharField(blank=True, default="", max_length=400)),
+                ("message_id", models.CharField(blank=True, default="", help_text="Without <>.", max_length=400)),
                 ("from_address", models.CharField(blank=True, default="", max_length=320)),
                 ("from_name", models.CharField(blank=True, default="", max_length=120)),
                 ("subject", models.CharField(blank=True, default="", max_length=255)),

@@ -48,7 +48,6 @@ _NAMES: Final = {
     "image/heic": "image.heic",
 }
 _UNFIT: Final = re.compile(r"[\x00-\x1f\x7f<>:\"|?*\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
-_TRAILING_SPACES: Final = re.compile(r" +$")
 _CID: Final = re.compile(r"""cid:([^\s"'<>)]{1,998})""", re.IGNORECASE)
 _SOURCE: Final = re.compile(r"""\bsrc\s{0,9}=\s{0,9}["']?([^\s"'<>]{1,2000})""", re.IGNORECASE)
 
@@ -308,4 +307,4 @@ def unflowed(text: str, *, delsp: bool = False) -> str:
             lines.append("".join(current))
     if flowing:
         lines.append("".join(current))
-    return "\n".join(line if line.endswith("-- ") else _TRAILING_SPACES.sub("", line) for line in lines)
+    return "\n".join(line if line.endswith("-- ") else line.rstrip(" ") for line in lines)

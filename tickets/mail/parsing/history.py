@@ -40,7 +40,7 @@ class Line(NamedTuple):
 def storable(text: str) -> str:
     """`text` as PostgreSQL and UTF-8 can hold it, with "\\n" for every line end."""
     if not text.isascii():
-        text = text.encode("utf-8", "replace").decode("utf-8") if _SURROGATE.search(text) else text
+        text = _SURROGATE.sub("\ufffd", text)
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
 
 

@@ -12,7 +12,7 @@ from inscriptis.model.config import ParserConfig
 from tickets.mail.parsing import charsets
 
 # Past these the layout is given up and only the tags are taken out: the parsers take time that grows with the square
-# of nesting and of bare ampersands, and libxml2 reads nothing that is deeper than 256.
+# of nesting, of bare ampersands and of some signs, and libxml2 reads nothing that is deeper than 256.
 MAX_COST: Final = 15_000  # see `cost`; about a fifth of a second
 MAX_NESTING: Final = 150
 MAX_QUOTES: Final = 20  # signs before a quoted line
@@ -43,10 +43,13 @@ _QUOTE: Final = re.compile(r"<(/?)blockquote\b[^<>]*>", re.IGNORECASE)
 # Characters for private use mark where a quote begins and ends while the text is laid out.
 _QUOTE_BEGINS: Final = "\ue000"
 _QUOTE_ENDS: Final = "\ue001"
+# And this one a no-break space: the sanitiser writes it as an entity, in time that grows with the square of them.
+_NO_BREAK: Final = "\ue002"
 _MARKS: Final = re.compile(f"[{_QUOTE_BEGINS}{_QUOTE_ENDS}]")
 _BLANK_LINES: Final = re.compile(r"\n{3,}")
-_TRAILING: Final = re.compile(r"[ \t]+$", re.MULTILINE)
-_META_CHARSET: Final = re.compile(rb"<meta\b[^>]{0,300}?charset\s*=\s*[\"']?\s*([A-Za-z0-9._:-]{2,40})", re.IGNORECASE)
+_META_CHARSET: Final = re.compile(
+    rb"<meta\b[^<>]{0,300}?charset\s*+=\s*+[\"']?\s*+([A-Za-z0-9._:-]{2,40})", re.IGNORECASE
+)
 
 
 def declared_charset(data: bytes) -> str:
@@ -56,8 +59,18 @@ def declared_charset(data: bytes) -> str:
 
 
 def cost(html: str) -> int:
-    """How much work it is to lay HTML out: a tag or an entity counts one, and so do 200 characters."""
-    return html.count("<") + html.count("&") + len(html) // 200
+    """How much work it is to lay HTML out: a tag or an entity counts one, and so do 200 characters.
+
+    And so does a character of U+0080 to U+00BF, which the sanitiser looks at closely: in UTF-8 they begin like a
+    no-break space. Those themselves are taken out before.
+    """
+    alike = html.encode("utf-8", "replace").count(b"\xc2") - html.count("\u00a0")
+    return max(html.count("<"), html.count(">")) + html.count("&") + alike + len(html) // 200
+
+
+def is_affordable(html: str, *, budget: int = MAX_COST) -> bool:
+    """Whether HTML can be sanitised and laid out in a moment. What cannot is shown as its plain text."""
+    return cost(html) <= budget and _nesting(html) <= MAX_NESTING
 
 
 def to_text(html: str, *, budget: int = MAX_COST) -> str:
@@ -67,10 +80,10 @@ def to_text(html: str, *, budget: int = MAX_COST) -> str:
     Scripts, styles, comments and pictures leave nothing, and neither do links that are not http(s), mailto or tel.
     HTML that costs more than `budget` keeps its words and lines, and loses its layout. Never raises.
     """
-    if cost(html) > budget or _nesting(html) > MAX_NESTING:
+    if not is_affordable(html, budget=budget):
         return _stripped(html)
     safe = nh3.clean(
-        html,
+        html.replace("\u00a0", _NO_BREAK),
         tags=_TAGS,
         clean_content_tags=_DROPPED,
         attributes={"a": {"href"}, "ol": {"start"}},
@@ -78,7 +91,7 @@ def to_text(html: str, *, budget: int = MAX_COST) -> str:
         link_rel=None,
     )
     try:
-        text = get_text(_with_marks(_LINK.sub(_link, safe)), _CONFIG)
+        text = get_text(_with_marks(_LINK.sub(_link, safe.replace("&nbsp;", _NO_BREAK))), _CONFIG)
     except Exception:  # the parser is not ours and the input is foreign: the words must survive whatever it raises
         return _stripped(html)
     return _tidy(text)
@@ -167,5 +180,12 @@ def _quoted(text: str) -> str:
 
 def _tidy(text: str) -> str:
     text = _quoted(text)
-    text = charsets.clean(text).replace("\u00a0", " ").replace("\u200b", "").replace("\ufeff", "").replace("\u00ad", "")
-    return _BLANK_LINES.sub("\n\n", _TRAILING.sub("", text)).strip("\n")
+    text = (
+        charsets.clean(text)
+        .replace(_NO_BREAK, " ")
+        .replace("\u00a0", " ")
+        .replace("\u200b", "")
+        .replace("\ufeff", "")
+        .replace("\u00ad", "")
+    )
+    return _BLANK_LINES.sub("\n\n", "\n".join(line.rstrip() for line in text.split("\n"))).strip("\n")

@@ -77,14 +77,28 @@ def _parse(html: str) -> etree._Element | None:
 
 
 _SKIPPED: Final = frozenset(
-    ["head", "script", "style", "title", "meta", "link", "base", "template", "noscript", "object", "iframe"]
+    [
+        "head",
+        "script",
+        "style",
+        "title",
+        "meta",
+        "link",
+        "base",
+        "template",
+        "noscript",
+        "object",
+        "iframe",
+        "noembed",
+        "noframes",
+    ]
 )
 _BLOCKS: Final = frozenset(
     [
         "address", "article", "aside", "blockquote", "body", "center", "dd", "details", "dir", "div", "dl", "dt",
         "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "html",
         "li", "main", "menu", "nav", "ol", "p", "pre", "section", "summary", "table", "tbody", "tfoot", "thead", "tr",
-        "ul", "caption",
+        "ul", "caption", "plaintext", "xmp", "listing",
     ]
 )  # fmt: skip
 _VOID: Final = frozenset(["area", "br", "col", "embed", "hr", "img", "input", "param", "source", "track", "wbr"])
@@ -120,19 +134,24 @@ _BAR_AT_LEFT: Final = re.compile(r"border-left(?:-style|-width)?\s*:\s*(?!\s*(?:
 _BAR_OTHERWISE: Final = re.compile(
     r"border-inline-start(?:-style)?\s*:\s*[^;]{0,60}solid|border-width\s*:\s*(?:0(?:px)?\s+){3}[1-9]", re.I
 )
+_PREFORMATTED_TAGS: Final = frozenset(["pre", "plaintext", "xmp", "listing"])
 _PREFORMATTED: Final = re.compile(r"white-space\s*:\s*(?:pre|break-spaces)", re.I)
 _GAPS: Final = re.compile(r"[ \t\n\f]+")
 # A picture the person sent is something they said; one fetched from elsewhere is a pixel or a logo.
 _PICTURE: Final = "\ufffc"
 
 
-def _names(element: etree._Element) -> frozenset[str]:
+def _names(attributes: dict[str, str]) -> frozenset[str]:
     """The classes and the id of an element, as the tables have them."""
-    said = f"{element.get('class') or ''} {element.get('id') or ''}"
-    return frozenset(said.lower().split()) if said != " " else frozenset()
+    if not attributes:
+        return _NO_NAMES
+    return frozenset(f"{attributes.get('class', '')} {attributes.get('id', '')}".lower().split())
 
 
-@dataclass
+_NO_NAMES: Final[frozenset[str]] = frozenset()
+
+
+@dataclass(slots=True)
 class _Node:
     """An element with what is in it: other elements, and words with the number of their line."""
 
@@ -143,7 +162,7 @@ class _Node:
     line: int = 0
 
 
-@dataclass
+@dataclass(slots=True)
 class _Frame:
     """What an element on the way down changed, to be changed back on the way up."""
 
@@ -193,9 +212,10 @@ class _Reading:
                     skipped += 1
                     continue
                 parent = frames[-1].node or self.root
-                node = _node(element, tag)
+                attributes = dict(element.items())
+                node = _node(tag, attributes)
                 parent.items.append(node)
-                frames.append(self._enter(element, tag, node))
+                frames.append(self._enter(element, tag, attributes, node))
                 if element.text:
                     self._say(node, element.text)
                 continue
@@ -206,32 +226,20 @@ class _Reading:
             if not skipped and element.tail:
                 self._say(frames[-1].node or self.root, element.tail)
 
-    def _enter(self, element: etree._Element, tag: str, node: _Node) -> _Frame:
+    def _enter(self, element: etree._Element, tag: str, attributes: dict[str, str], node: _Node) -> _Frame:
         frame = _Frame(node)
         if tag in _BLOCKS or tag == "hr":
             self._break(forced=False)
-        names = _names(element)
-        style = element.get("style") or ""
-        if names & _HISTORY or (tag == "div" and self._is_outlook_separator(element, style)):
-            self._hint = Hint.HISTORY
-        elif names & _FORWARDS and not self._depth:
-            self._hint = Hint.FORWARD
-        if names & _SIGNATURES or element.get("data-smartmail") == "gmail_signature":
-            frame.signature = 1
-        if names & _ATTRIBUTIONS:
-            frame.attribution = 1
-        if names & _CONTAINERS and not self._container and not self._depth and tag != "blockquote":
-            frame.container = 1
-            if next(element.iter("blockquote"), None) is None:
-                frame.depth = 0 if _FORWARD_HEADING.match(_first_words(element)) else 1
-            else:
-                self._leading_in = True
-        if tag == "blockquote" and (self._depth or self._is_quotation(element, names, style)):
+        names = _names(attributes)
+        style = attributes.get("style", "")
+        if attributes:
+            self._read_names(element, tag, attributes, names, frame)
+        if tag == "blockquote" and (self._depth or self._is_quotation(attributes, names, style)):
             frame.depth = 1
             self._leading_in = False
             if not self._depth:
                 self._quotation_style = style
-        if tag == "pre" or (style and _PREFORMATTED.search(style)):
+        if tag in _PREFORMATTED_TAGS or (style and _PREFORMATTED.search(style)):
             frame.preformatted = 1
         self._depth += frame.depth
         self._signature += frame.signature
@@ -242,10 +250,32 @@ class _Reading:
         self._mark()
         if tag == "br" or tag == "hr":
             self._break(forced=True)
-        elif tag == "img" and not self._signature and (element.get("src") or "").startswith(("cid:", "data:")):
+        elif tag == "img" and not self._signature and attributes.get("src", "").startswith(("cid:", "data:")):
             self._texts[-1].append(_PICTURE)
             self._has_words = True
         return frame
+
+    def _read_names(
+        self, element: etree._Element, tag: str, attributes: dict[str, str], names: frozenset[str], frame: _Frame
+    ) -> None:
+        """What the class, the id and the style of an element say of the lines in it and after it."""
+        if names & _HISTORY or (tag == "div" and self._is_outlook_separator(element, attributes.get("style", ""))):
+            self._hint = Hint.HISTORY
+        elif names & _FORWARDS and not self._depth:
+            self._hint = Hint.FORWARD
+        if names & _SIGNATURES or attributes.get("data-smartmail") == "gmail_signature":
+            frame.signature = 1
+        if names & _ATTRIBUTIONS:
+            frame.attribution = 1
+        if not names & _CONTAINERS or self._container or self._depth or tag == "blockquote":
+            return
+        frame.container = 1
+        if "gmail_quote" in names and _FORWARD_HEADING.match(_first_words(element)):
+            self._hint = Hint.FORWARD  # Gmail writes dashes above nothing else.
+        elif next(element.iter("blockquote"), None) is not None:
+            self._leading_in = True
+        elif not _FORWARD_HEADING.match(_first_words(element)):
+            frame.depth = 1
 
     def _leave(self, frame: _Frame, tag: str) -> None:
         if tag in _BLOCKS:
@@ -308,9 +338,13 @@ class _Reading:
         self._has_words = False
         self._mark()
 
-    def _is_quotation(self, element: etree._Element, names: frozenset[str], style: str) -> bool:
+    def _is_quotation(self, attributes: dict[str, str], names: frozenset[str], style: str) -> bool:
         """Whether a blockquote quotes an older message. Gmail and Outlook indent with the same element."""
-        if (element.get("type") or "").lower() == "cite" or element.get("cite") or names & (_QUOTATIONS | _CONTAINERS):
+        if (
+            attributes.get("type", "").lower() == "cite"
+            or attributes.get("cite")
+            or names & (_QUOTATIONS | _CONTAINERS)
+        ):
             return True
         if self._quotation_style is not None and style == self._quotation_style:
             return True
@@ -378,19 +412,22 @@ def _kept(root: _Node, wanted: Sequence[bool]) -> set[int]:
     return kept
 
 
-def _node(element: etree._Element, tag: str) -> _Node:
-    if tag == "html" or (tag == "body" and not element.attrib):
+def _node(tag: str, attributes: dict[str, str]) -> _Node:
+    if tag == "html" or (tag == "body" and not attributes):
         return _Node(tag, "")
-    if tag == "body":
-        tag = "div"
-    elif not _TAG.match(tag):
+    tag = _WRITTEN_AS.get(tag, tag)
+    if not attributes:
+        return _Node(tag, f"<{tag}>") if _TAG.match(tag) else _Node("span", "<span>")
+    if not _TAG.match(tag):
         tag = "span"
-    attributes = "".join(
-        f' {name}="{entities.escape(value)}"' for name, value in element.attrib.items() if _ATTRIBUTE.match(name)
+    said = "".join(
+        f' {name}="{entities.escape(value)}"' for name, value in attributes.items() if _ATTRIBUTE.match(name)
     )
-    return _Node(tag, f"<{tag}{attributes}>")
+    return _Node(tag, f"<{tag}{said}>")
 
 
+# What reads all that follows as text would swallow our end tags.
+_WRITTEN_AS: Final = {"body": "div", "plaintext": "pre", "xmp": "pre", "listing": "pre"}
 _TAG: Final = re.compile(r"^[a-zA-Z][a-zA-Z0-9]{0,30}$")
 _ATTRIBUTE: Final = re.compile(r"^[a-zA-Z][a-zA-Z0-9_-]{0,60}$")
 

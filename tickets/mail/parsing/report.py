@@ -39,12 +39,12 @@ _REPLY: Final = re.compile(r"(?<![\d.])([45])([0-5]\d)(?= |-)")
 _ADDRESS_WORDS: Final = re.compile(r"user|mailbox|recipient|address|account", re.IGNORECASE)
 _SECTION: Final = re.compile(r"\n[ \t]*\n")
 # The line of qmail and Exim that names whom it concerns.
-_NAMED: Final = re.compile(r"^[ \t]*<?([^\s<>@:;,()\"]{1,64}@[^\s<>@:;,()\"]{1,190})>?[ \t]*:?[ \t]*$", re.MULTILINE)
+_NAMED: Final = re.compile(r"^[ \t]*<?([^\s<>@:;,()\"]{1,64}@[^\s<>@:;,()\"]{1,190})>?[ \t]*+:?[ \t]*+$", re.MULTILINE)
 _IN_BRACKETS: Final = re.compile(r"<([^\s<>@:;,()\"]{1,64}@[^\s<>@:;,()\"]{1,190})>")
 _IDS: Final = re.compile(r"<([^\s<>@]{1,400}@[^\s<>@]{1,400})>")
 _ID_FIELD: Final = re.compile(r"^[ \t>]*Message-ID:\s*<([^<>\s]{1,900})>", re.IGNORECASE | re.MULTILINE)
 _RETURNED: Final = re.compile(
-    r"^[ \t]*-*[ \t]*(?:below this line is a copy|this is a copy of the message|original message"
+    r"^[ \t]*+-*+[ \t]*+(?:below this line is a copy|this is a copy of the message|original message"
     r"|the (?:header|original message)"
     r"|.{0,40}(?:returned|original) (?:message|headers)|message header).{0,80}$"
     r"|^[ \t>]*(?:message-id|received|return-path|mime-version|dkim-signature):",

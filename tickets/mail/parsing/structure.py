@@ -20,7 +20,7 @@ MAX_PARTS: Final = 500  # parts of a message, all levels together
 MAX_PART_FIELDS: Final = 100  # fields of one part's header that are read
 
 _TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+*-]{1,127}/[a-z0-9!#$&^_.+*-]{1,127}")  # RFC 6838, 4.2
-_GUESSED_BOUNDARY: Final = re.compile(rb"\n--([^\r\n]{1,70}?)[ \t]*\r?\n(?=content-[a-z-]+:)", re.IGNORECASE)
+_GUESSED_BOUNDARY: Final = re.compile(rb"\n--([^\r\n]{1,70}?)[ \t]{0,20}\r?\n(?=content-[a-z-]+:)", re.IGNORECASE)
 _NOT_BASE64: Final = bytes(set(range(256)) - set(string.ascii_letters.encode() + string.digits.encode() + b"+/="))
 _MAX_BASE64_PIECES: Final = 1_000
 # A line of words behind base64: what lists and virus scanners add.

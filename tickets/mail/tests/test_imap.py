@@ -24,6 +24,7 @@ from tickets.mail.services import imap, oauth, receiving
 from tickets.mail.tests.certificates import Made, make_certificate
 from tickets.mail.tests.factories import MailboxFactory
 from tickets.mail.tests.servers import free_port, until_it_listens
+from tickets.models import Ticket
 
 pytestmark = pytest.mark.django_db
 USER, PASSWORD = "support", "pass word"
@@ -205,6 +206,10 @@ class TestNothingIsLost:
         assert fetch(mailbox, now) == 0, "the lease of the dead one still runs"
         assert fetch(mailbox, now + imap.LEASE) == 1
         assert server.found("UNSEEN") == 0
+        ids = list(Incoming.unscoped.order_by("pk").values_list("pk", flat=True))
+        outcomes = [receiving.process(incoming_id=pk, now=now + imap.LEASE).outcome for pk in ids]
+        assert outcomes == ["ticket_created", "duplicate"]
+        assert Ticket.unscoped.count() == 1
 
     def test_when_it_cannot_be_stored_it_stays_unmarked_and_what_was_stored_is_marked(
         self, server: Server, now: dt.datetime, monkeypatch: pytest.MonkeyPatch

@@ -1,5 +1,6 @@
 """`manage.py mailserver` as a process: it listens, takes mail, ends when it is told to, and needs little memory."""
 
+import datetime as dt
 import os
 import signal
 import smtplib
@@ -15,7 +16,9 @@ from django.conf import settings
 from django.db import connection
 
 from tickets.mail.models import Incoming
+from tickets.mail.services import receiving
 from tickets.mail.tests.factories import MailboxFactory
+from tickets.models import Ticket
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MEGABYTE = 1024 * 1024
@@ -79,6 +82,25 @@ def test_it_takes_a_message_of_25_megabytes_in_little_memory_and_ends_when_told(
     assert process.returncode == 0
     assert "was stored for mailbox" in logged
     assert "secret" not in logged and "acme" not in logged and "large file" not in logged
+
+
+def test_what_it_said_yes_to_outlives_its_being_killed_and_comes_again_as_a_duplicate(
+    server: tuple[Any, int], now: dt.datetime
+) -> None:
+    process, port = server
+    MailboxFactory(address="support@acme.example")
+    message = b"From: Jane <jane@c.example>\r\nSubject: Help\r\nMessage-ID: <1@c.example>\r\n\r\nCannot log in.\r\n"
+    with smtplib.SMTP("127.0.0.1", port, local_hostname="x", timeout=60) as client:
+        for _ in range(2):  # the second time as if the first answer had been lost
+            assert client.sendmail("jane@c.example", ["support@acme.example"], message) == {}
+        process.kill()
+        process.wait()
+        client.close()
+    ids = list(Incoming.unscoped.order_by("pk").values_list("pk", flat=True))
+    outcomes = [receiving.process(incoming_id=pk, now=now).outcome for pk in ids]
+    assert outcomes == ["ticket_created", "duplicate"]
+    ticket = Ticket.unscoped.get()
+    assert (ticket.subject, ticket.requester.email) == ("Help", "jane@c.example")
 
 
 def test_a_port_in_use_is_said_in_one_line() -> None:

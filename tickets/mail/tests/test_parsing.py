@@ -497,6 +497,7 @@ def test_quoted_printable_of_another_charset_is_read():
         ('<a href="javascript:alert(1)">click</a>', "click"),
         ('<a href="java\nscript:alert(1)">click</a>', "click"),
         ("a&nbsp;b &lt;c&gt; &amp;", "a b <c> &"),
+        ("<div>One</div><div>&nbsp;</div><div>\u00a0\u00a0Two</div>", "One\n\n  Two"),
         ("<style>p{}</style><script>alert(1)</script><title>T</title><p>Text</p><!-- no -->", "Text"),
         ('Text<img src="http://tracker.test/x.gif" width=1 height=1 alt="pixel">', "Text"),
         ("<div>One</div><div>Two</div><div><br></div><div>Three</div>", "One\nTwo\n\nThree"),

@@ -149,7 +149,7 @@ def test_a_quoted_line_that_a_client_tore_off_is_no_answer():
         f"{WROTE}\n\n{REPLY_MARKER}\n\nYour ticket was answered.",
         f"{WROTE}\n\n> {REPLY_MARKER}\n> Your ticket was answered.",
         f"Qillqasqa 3/3/26 Help Desk:\n\n{REPLY_MARKER}\nYour ticket was answered.",
-        f"Help Desk\n<help@example.com> qillqan:\n{REPLY_MARKER}\nYour ticket was answered.".replace("Help Desk\n", ""),
+        f"<help@example.com> qillqan:\n{REPLY_MARKER}\nYour ticket was answered.",
         f"________________________________\n{OUTLOOK}\n\n{REPLY_MARKER}\nYour ticket was answered.",
         f"*{REPLY_MARKER}*\nYour ticket was answered.",
     ],
@@ -248,7 +248,7 @@ _MESSAGES = st.one_of(
 
 def _lines(text):
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "\ufffd")
-    text = "".join("?" if "\ud800" <= ch <= "\udfff" else ch for ch in text)
+    text = "".join("\ufffd" if "\ud800" <= ch <= "\udfff" else ch for ch in text)
     return Counter(line.strip() for line in text.split("\n") if line.strip())
 
 
@@ -284,15 +284,18 @@ _LENGTH = 200_000
 @pytest.mark.parametrize(
     "unit",
     [
-        "On ", "On \n", ">", ">\n", "> ", "wrote", "wrote:\n", "On 1 wrote:\n", "a\n>\n", f"{WROTE}\n> a\n", ":", ":\n",
-        "From: a\n", "From: a\n\n", "To: a\nx\n", "-- \n", "--\n", "-- \na\n> b\n", "_", "-", f"{'_' * 30}\n", "\n", " ",
-        "Sent from my iPhone\n", "sent from my ", "virus ", "https://a", "\u0301", "\u202b", "a b c ", "mailing list\n",
+        "On ", "On \n", ">", ">\n", "> ", "wrote", "wrote:\n", "On 1 wrote:\n", "a\n>\n",
+        f"{WROTE}\n> a\n", ":", ":\n",
+        "From: a\n", "From: a\n\n", "To: a\nx\n", "-- \n", "--\n", "-- \na\n> b\n", "_", "-", f"{'_' * 30}\n",
+        "\n", " ", "Sent from my iPhone\n", "sent from my ", "virus ", "https://a",
+        "\u0301", "\u202b", "a b c ",
+        "mailing list\n",
         "---- Forwarded mess ----\n", "在2026年3月3日，写道\n", "a@b 2026 10:00:\n", "1 a@b 2026>\n> x\n", "1", "x",
     ],
 )  # fmt: skip
-def test_hostile_input_takes_time_in_proportion(unit):
-    """Ten times the input may take some twenty times the time, not a hundred: and half a second at the very most."""
+def test_hostile_input_takes_no_more_time_than_its_length(unit):
     message = (unit * (_LENGTH // len(unit) + 1))[:_LENGTH]
     started = time.process_time()
     fold(f"Hi\n{message}")
-    assert time.process_time() - started < 1.5  # Half a second on a machine that is not busy.
+    # A quarter of a second of one core; what is quadratic takes minutes.
+    assert time.process_time() - started < 1.5
