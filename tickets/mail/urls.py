@@ -42,7 +42,6 @@ urlpatterns = [
     path("settings/mail/rules/<uuid:rule_id>/delete", rules.rule_delete, name="rule-delete"),
     path("settings/mail/trace", trace.incoming_list, name="trace"),
     path("settings/mail/trace/<uuid:pk>", trace.incoming, name="incoming"),
-    path("settings/mail/trace/<uuid:pk>/raw", trace.incoming_raw, name="incoming-raw"),
     path("settings/mail/trace/<uuid:pk>/rerun", trace.incoming_rerun, name="incoming-rerun"),
     path("settings/mail/trace/<uuid:pk>/delete", trace.incoming_delete, name="incoming-delete"),
     path("settings/mail/sent", trace.outgoing_list, name="outgoing"),

@@ -1,15 +1,14 @@
 """The mail trace: what came and what became of it, what went out, and the addresses that get or send none."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.utils.module_loading import import_string
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from helpdesk.accounts.roles import Permission
@@ -17,7 +16,7 @@ from helpdesk.accounts.scoping import WorkspaceRequest, member_required
 from helpdesk.errors import DomainError
 from tickets.mail.models import Incoming
 from tickets.mail.parsing import message as parsing
-from tickets.mail.services import blocking, delivery, mailboxes, records
+from tickets.mail.services import blocking, delivery, mailboxes, receiving, records, sending
 
 MOST_READ = 1_000_000  # bytes of a message that are read to be shown
 MOST_SHOWN = 20_000  # characters of its text
@@ -40,6 +39,7 @@ SENT: Mapping[str, tuple[str, str, str]] = {
     "held": ("warn", "hand", "Held back"),
     "cancelled": ("", "undo-2", "Taken back"),
 }
+_RESENDABLE = ("failed", "bounced", "held")
 _GOOD, _BAD = ("ok", "check"), ("bad", "x")
 
 
@@ -123,32 +123,13 @@ def _read(mail: Incoming) -> dict[str, Any]:
     }
 
 
-@require_safe
-@member_required(Permission.MANAGE)
-def incoming_raw(request: WorkspaceRequest, pk: UUID) -> HttpResponseBase:
-    """The bytes of a message, to be kept as a file: never shown in the browser."""
-    mail = _incoming(request, pk)
-    try:
-        file = mail.raw.open("rb") if mail.raw else None
-    except FileNotFoundError:
-        file = None
-    if file is None:
-        raise Http404("The message itself is not kept any more.")
-    response = FileResponse(
-        file, as_attachment=True, filename=f"message-{pk.hex[-12:]}.eml", content_type="message/rfc822"
-    )
-    response["X-Content-Type-Options"] = "nosniff"
-    return response
-
-
 @require_POST
 @member_required(Permission.MANAGE)
 def incoming_rerun(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
     """Work a message through once more that is in quarantine or was ignored."""
     mail = _incoming(request, pk)
-    rerun: Callable[..., Incoming] = import_string("tickets.mail.services.receiving.rerun")
     try:
-        done = rerun(incoming=mail, now=timezone.now())
+        done = receiving.rerun(incoming=mail, now=timezone.now())
     except DomainError as error:
         messages.error(request, error.detail)
     else:
@@ -191,7 +172,7 @@ def outgoing_list(request: WorkspaceRequest) -> HttpResponse:
         {
             "mail": mail,
             "status": SENT.get(mail.status),
-            "is_resendable": mail.kind == "reply" and mail.comment_id and mail.status in ("failed", "bounced"),
+            "is_resendable": mail.kind == "reply" and mail.comment_id and mail.status in _RESENDABLE,
         }
         for mail in page.rows
     ]
@@ -209,9 +190,8 @@ def outgoing_resend(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
     if mail.comment is None:
         messages.error(request, "Only answers can be sent again.")
         return redirect("mail:outgoing")
-    resend: Callable[..., Any] = import_string("tickets.mail.services.sending.resend")
     try:
-        resend(comment=mail.comment, member=request.membership, now=timezone.now())
+        sending.resend(comment=mail.comment, member=request.membership, now=timezone.now())
     except DomainError as error:
         messages.error(request, error.detail)
     else:
