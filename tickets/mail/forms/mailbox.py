@@ -110,6 +110,16 @@ class MailboxForm(DomainForm):
                 self.fields[name].widget.attrs["placeholder"] = KEPT
                 self.fields[name].help_text = "Kept. Leave it empty to go on with it."
 
+    @property
+    def imap_errors(self) -> bool:
+        """Whether something is wrong with how mail is fetched."""
+        return any(name.startswith(("imap_", "oauth_")) for name in self.errors)
+
+    @property
+    def smtp_errors(self) -> bool:
+        """Whether something is wrong with the server that sends."""
+        return any(name.startswith("smtp_") for name in self.errors)
+
     def changes(self) -> dict[str, Any]:
         """What the service is told."""
         return dict(self.cleaned_data)
