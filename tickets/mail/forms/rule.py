@@ -94,23 +94,24 @@ class Row:
     errors: Errors = field(default_factory=dict)
     offers: Mapping[str, Sequence[Choice]] = field(default_factory=dict, repr=False)
 
-    def __getitem__(self, name: str) -> str:
+    def got(self, name: str) -> str:
+        """What was given under a name; not `row[name]`, which templates would take for all their look-ups."""
         return self.given.get(name, "")
 
     @property
     def value(self) -> str:
         """What is written or chosen as the value."""
-        return self["value"]
+        return self.got("value")
 
     @property
     def header(self) -> str:
         """The name of a header."""
-        return self["header"]
+        return self.got("header")
 
     @property
     def pattern(self) -> str:
         """The expression of a mapping."""
-        return self["pattern"]
+        return self.got("pattern")
 
     @property
     def all_errors(self) -> list[tuple[str, list[str]]]:
@@ -130,7 +131,7 @@ class TestRow(Row):
     @property
     def kind(self) -> str:
         """What it looks at."""
-        return self["field"] or "subject"
+        return self.got("field") or "subject"
 
     @property
     def field_options(self) -> list[Option]:
@@ -140,7 +141,7 @@ class TestRow(Row):
     @property
     def operator_options(self) -> list[Option]:
         """How it can compare."""
-        return _options(OPERATORS, self["operator"] or "contains")
+        return _options(OPERATORS, self.got("operator") or "contains")
 
     @property
     def has_header(self) -> bool:
@@ -150,12 +151,12 @@ class TestRow(Row):
     @property
     def hint(self) -> str:
         """An example."""
-        return r"order #?\d+" if self["operator"] == "matches" else HINTS.get(self.kind, "")
+        return r"order #?\d+" if self.got("operator") == "matches" else HINTS.get(self.kind, "")
 
     def document(self) -> dict[str, Any]:
         """As rules keep it."""
         header = {"header": self.header} if self.has_header else {}
-        return {"field": self.kind, "operator": self["operator"] or "contains", "value": self.value, **header}
+        return {"field": self.kind, "operator": self.got("operator") or "contains", "value": self.value, **header}
 
 
 @dataclass
@@ -165,7 +166,7 @@ class ActionRow(Row):
     @property
     def kind(self) -> str:
         """What it does."""
-        return self["do"] or "set_priority"
+        return self.got("do") or "set_priority"
 
     @property
     def do_options(self) -> list[Option]:
@@ -187,17 +188,17 @@ class ActionRow(Row):
     @property
     def source_options(self) -> list[Option]:
         """Where a mapping can look."""
-        return _options(SOURCES, self["source"] or "subject")
+        return _options(SOURCES, self.got("source") or "subject")
 
     @property
     def has_header(self) -> bool:
         """Whether a header's name is asked for."""
-        return self.kind == "map" and self["source"] == "header"
+        return self.kind == "map" and self.got("source") == "header"
 
     @property
     def target_options(self) -> list[Option]:
         """What a mapping can fill in."""
-        return _options([("", "Choose …"), *TARGETS, *self.offers.get("fields", ())], self["target"])
+        return _options([("", "Choose …"), *TARGETS, *self.offers.get("fields", ())], self.got("target"))
 
     def document(self) -> dict[str, Any]:
         """As rules keep it."""
@@ -205,8 +206,8 @@ class ActionRow(Row):
             return {"do": "drop"}
         if self.kind == "map":
             header = {"header": self.header} if self.has_header else {}
-            source = self["source"] or "subject"
-            return {"do": "map", "source": source, "pattern": self.pattern, "target": self["target"], **header}
+            source = self.got("source") or "subject"
+            return {"do": "map", "source": source, "pattern": self.pattern, "target": self.got("target"), **header}
         return {"do": self.kind, "value": words(self.value) if self.kind == "add_tags" else self.value}
 
 
