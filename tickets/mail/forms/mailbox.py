@@ -56,8 +56,8 @@ class MailboxForm(DomainForm):
             ("never", "Never"),
         ],
         widget=forms.RadioSelect,
-        help_text="Who takes part gets every answer. A mail can claim any sender, so somebody who copies himself in "
-        "could read along: we let him only when your own mail server vouches for the sender.",
+        help_text="Who takes part gets every answer. A mail can claim any sender, so strangers who copy themselves in "
+        "could read along. “When verified” lets people in only if your own mail server vouches for the sender.",
     )
     trusted_host = _line(
         "Mail server that verifies senders",

@@ -236,7 +236,7 @@ def renew_secret(*, mailbox: Mailbox) -> str:
 
 def writing(workspace_id: UUID) -> MailSettings:
     """How the workspace writes; its defaults where nobody has said anything. Not always a stored row."""
-    found = MailSettings.objects.filter(pk=workspace_id).first()
+    found: MailSettings | None = MailSettings.objects.for_workspace(workspace_id).first()
     return found or MailSettings(workspace_id=workspace_id)
 
 
@@ -268,7 +268,7 @@ def save_writing(*, workspace: Workspace, changes: Mapping[str, Any], by: Member
             by=by,
             now=now,
         )
-    MailSettings.objects.update_or_create(workspace=workspace, defaults=values)
+    MailSettings.unscoped.update_or_create(workspace=workspace, defaults=values)
 
 
 def _whole(errors: dict[str, list[str]], values: Mapping[str, Any], name: str, highest: int, words: str) -> None:

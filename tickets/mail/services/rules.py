@@ -507,8 +507,10 @@ def clean_pattern(place: str, value: Any, *, groups: int | None = None) -> str:
     try:
         compiled = _compile(pattern)
     except (re2.error, UnicodeError) as error:
-        why = error.args[0].decode(errors="replace") if error.args and isinstance(error.args[0], bytes) else str(error)
-        raise InvalidInput.of(place, f"This is no regular expression: {why}.") from None
+        told = error.args[0] if error.args else ""
+        what, _, where = (told.decode(errors="replace") if isinstance(told, bytes) else str(told)).partition(": ")
+        said = f"{what} in “{where}”" if where else what
+        raise InvalidInput.of(place, f"This is no regular expression: {said}.") from None
     if groups is not None and compiled.groups > groups:
         raise InvalidInput.of(place, "This must have one group in round brackets; write the others as (?:…).")
     return pattern

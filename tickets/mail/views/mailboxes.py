@@ -46,6 +46,8 @@ def health(mailbox: Mailbox, now: dt.datetime) -> tuple[str, str, str]:
         return "warn", "hourglass", "Not fetched yet"
     if mailbox.imap_host and mailbox.fetched_at and mailbox.fetched_at < now - LATE:
         return "warn", "clock-alert", "Fetched late"
+    if not mailbox.fetched_at and not mailbox.sent_at:
+        return "", "circle-dashed", "Ready"
     return "ok", "circle-check", "Works"
 
 

@@ -96,7 +96,7 @@ def _step(step: Mapping[str, Any]) -> dict[str, str]:
         tone, icon = "warn", "circle-alert"
     return {
         "heading": records.step_words(name),
-        "result": {"ok": "Readable", "yes": "Yes", "no": "No", "none": "None"}.get(result, result),
+        "result": {"ok": "Readable"}.get(result) or (result if name == "rule" else result[:1].upper() + result[1:]),
         "detail": detail,
         "tone": tone,
         "icon": icon,
