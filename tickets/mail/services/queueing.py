@@ -117,8 +117,6 @@ def follow(activities: Sequence[Activity]) -> list[Outgoing]:
     """
     fresh = [activity for activity in activities if activity.dispatched_at is None]
     told = [activity for activity in fresh if _concerns_customers(activity)]
-    if all(activity.event == Event.RESOLVED for activity in told):
-        told = [activity for activity in told if not _answer_tells(activity)]
     interested = notices.wanted(fresh)
     if not told and not interested:
         return []
@@ -189,7 +187,7 @@ def _to_customers(activity: Activity, context: Context) -> list[Wish]:
             ]
         case Event.CREATED if context.acknowledges:
             return [Wish(activity, "acknowledgement", context.customers[0])]
-        case Event.RESOLVED if context.tells_resolution:
+        case Event.RESOLVED if context.tells_resolution and not _answer_tells(activity):
             return [Wish(activity, "resolution", person) for person in context.customers]
     return []
 

@@ -24,7 +24,7 @@ from helpdesk.errors import Conflict, NotAllowed, NotFound
 from tickets import dispatch
 from tickets.mail import tokens
 from tickets.mail.models import Mailbox, MailSettings, Outgoing
-from tickets.mail.services import caps, composing, delivery, queueing, smtp
+from tickets.mail.services import caps, composing, delivery, notices, queueing, smtp
 from tickets.mail.services.queueing import IS_TEST, SEND_TASK
 from tickets.models import Comment
 from tickets.services import base, conversation
@@ -89,6 +89,8 @@ def _lease(outgoing_id: UUID, now: dt.datetime) -> Outgoing | None:
 def _try(mail: Outgoing, now: dt.datetime) -> str:
     if mail.workspace.is_test:
         return _end(mail, "held", now, reason=IS_TEST)
+    if mail.user_id and not notices.is_member(workspace_id=mail.workspace_id, user_id=mail.user_id):
+        return _end(mail, "cancelled", now, reason="The recipient left the workspace.")
     if reason := caps.held(mail, now=now):
         return _end(mail, "held", now, reason=reason)
     if mail.attempts == 1 and mail.is_automatic and (mailbox := queueing.mailbox_of(mail.ticket_id)):
