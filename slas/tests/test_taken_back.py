@@ -6,7 +6,7 @@ import pytest
 
 from helpdesk.accounts.tests.factories import WorkspaceFactory
 from slas.models import Clock
-from slas.services import setup
+from slas.tests.factories import make_policy
 from tickets.mail.services import sending
 from tickets.services import conversation
 from tickets.tests.factories import NOW, make_agent, make_reply, make_ticket
@@ -22,7 +22,7 @@ def clocks(ticket):
 @pytest.fixture
 def ticket():
     workspace = WorkspaceFactory()
-    setup.furnish(workspace, NOW - dt.timedelta(days=1))
+    make_policy(workspace)
     return make_ticket(workspace)
 
 

@@ -5,6 +5,7 @@ the same Message-ID, so that of a mail that the server had taken already there i
 that mail programs recognise.
 """
 
+import contextlib
 import datetime as dt
 import logging
 import smtplib
@@ -109,7 +110,12 @@ def _hand_over(message: EmailMultiAlternatives, mailbox: Mailbox | None) -> str:
     Raises what the server or the way to it raises.
     """
     connection = smtp.connection(mailbox) if mailbox and mailbox.smtp_host else django_mail.get_connection()
-    connection.send_messages([message])
+    try:
+        connection.send_messages([message])
+    finally:
+        # Where signing in or TLS fails, the backend leaves its connection open.
+        with contextlib.suppress(Exception):
+            connection.close()
     status = getattr(message, "anymail_status", None)
     return str(getattr(status, "message_id", None) or "")[:200]
 
