@@ -51,7 +51,7 @@ class _WholeIds(Compat32):
 class Letter(EmailMultiAlternatives):
     """A mail whose Message-IDs are not broken."""
 
-    def message(self) -> Any:
+    def message(self) -> Any:  # type: ignore[override]  # the stubs are of a later Django
         """The mail as it is sent."""
         made = super().message()
         made.policy = _WholeIds()

@@ -178,6 +178,7 @@ _EXPECTED = (smtplib.SMTPException, OSError, outbound.OutboundError, sealing.Uno
 
 def _answer(error: Exception) -> tuple[int, str]:
     """The code and the text that a server answered (RFC 5321, 4.2); 0 where it answered none."""
+    text: bytes | str
     if isinstance(error, smtplib.SMTPRecipientsRefused) and error.recipients:
         code, text = next(iter(error.recipients.values()))
     elif isinstance(error, smtplib.SMTPResponseException):

@@ -4,6 +4,7 @@ import datetime as dt
 import email
 import email.policy
 from email.utils import getaddresses
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -45,7 +46,8 @@ def mailbox(workspace):
 def made(row: Outgoing, now: dt.datetime = DUE):
     """The mail of a row, as the bytes that leave are read by a mail program."""
     row = Outgoing.unscoped.select_related(*sending._WITH).get(pk=row.pk)
-    raw = composing.compose(row, now=now).message().as_bytes(linesep="\r\n")
+    message: Any = composing.compose(row, now=now).message()
+    raw = message.as_bytes(linesep="\r\n")
     return email.message_from_bytes(raw, policy=email.policy.default)
 
 
@@ -141,7 +143,8 @@ class TestTheThread:
         make_incoming(mailbox, ticket=ticket, message_id="b@customers.example")
         make_reply(ticket, agent, now=DUE)
         row = Outgoing.unscoped.select_related(*sending._WITH).get()
-        raw = composing.compose(row, now=DUE).message().as_bytes(linesep="\r\n")
+        message: Any = composing.compose(row, now=DUE).message()
+        raw = message.as_bytes(linesep="\r\n")
         head = raw.partition(b"\r\n\r\n")[0] + b"\r\n"
         assert f"Message-ID: <{row.message_id}>\r\n".encode() in head
         assert f"References: <{'a' * 150}@customers.example>\r\n <b@customers.example>\r\n".encode() in head

@@ -205,7 +205,7 @@ class TestRefused:
         refuse(smtplib.SMTPRecipientsRefused({JANE: (550, b"5.1.1 No such user")}))
         sending.send(outgoing_id=second.pk, now=DUE)
         comment.refresh_from_db()
-        assert comment.delivery["state"] == "partly"
+        assert comment.delivery and comment.delivery["state"] == "partly"
 
 
 class _Sink:
