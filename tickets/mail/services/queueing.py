@@ -82,9 +82,16 @@ def contexts(tickets: Iterable[Ticket]) -> dict[UUID, Context]:
             tells_resolution=default.tells_resolution if row["tells_resolution"] is None else row["tells_resolution"],
             mailbox_id=UUID(mailbox["id"]) if mailbox else None,
             domain=mailbox["address"].rpartition("@")[2] if mailbox else settings.MAIL_DOMAIN,
-            customers=tuple({person.email: person for person in reversed(people)}.values())[::-1],
+            customers=_each_once(people),
         )
     return found
+
+
+def _each_once(people: Iterable[Person]) -> tuple[Person, ...]:
+    found: dict[str, Person] = {}
+    for person in people:
+        found.setdefault(person.email, person)
+    return tuple(found.values())
 
 
 def mailbox_of(ticket_id: UUID) -> Mailbox | None:

@@ -17,6 +17,7 @@ from tickets.mail.models import MailSettings
 from tickets.mail.services import sending
 from tickets.mail.tests.factories import MailboxFactory
 from tickets.mail.tests.out import make_incoming, queued, ticket_of_a_customer
+from tickets.models import Participant
 from tickets.services import base, conversation, status
 from tickets.tests.factories import NOW, make_agent, make_reply, make_ticket
 
@@ -136,6 +137,12 @@ class TestAnAgentsAnswer:
             said.append(handler)
         # Whom it may concern, who watches, the rows, and how the comment's mail fares; the first response besides.
         assert len(with_mail) - len(without) == 4
+
+    def test_goes_once_to_a_requester_who_takes_part_besides(self, workspace, agent):
+        ticket = make_ticket(workspace, cc=["bob@customers.example"])
+        Participant.unscoped.create(workspace=workspace, ticket=ticket, contact=ticket.requester)
+        make_reply(ticket, agent)
+        assert [row.recipient for row in queued()] == ["jane@customers.example", "bob@customers.example"]
 
 
 class TestNothingIsQueuedFor:
