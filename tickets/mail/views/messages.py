@@ -87,6 +87,7 @@ def _show(request: WorkspaceRequest, incoming: Incoming) -> HttpResponse:
         "headers": shown.headers,
         "remote_images": shown.remote_images,
         "with_images": wants_images,
+        "is_too_heavy": shown.is_too_heavy,
         "as_text": not shown.html or request.GET.get("as") == "text",
     }
 
