@@ -313,6 +313,7 @@ CELERY_BEAT_SCHEDULE = {
     "take up lost dry runs": {"task": "tickets.automation.tasks.take_up_lost_dry_runs", "schedule": 60.0},
     "give waiting tickets to free agents": {"task": "tickets.automation.tasks.serve_waiting", "schedule": 20.0},
     "open recurring tickets": {"task": "tickets.automation.tasks.open_recurring", "schedule": 30.0},
+    "send the mail that is due": {"task": "tickets.mail.tasks.send_due", "schedule": 15.0},
     "fetch mail over IMAP": {"task": "tickets.mail.tasks.fetch_mailboxes", "schedule": 15.0},
     "work through mail that waits": {"task": "tickets.mail.tasks.sweep_incoming", "schedule": 15.0},
     "delete the bytes of old mail": {"task": "tickets.mail.tasks.purge_incoming", "schedule": 3600.0},

@@ -42,7 +42,9 @@ SELECT t.id, t.number, t.created_at::text, t.updated_at::text, t.status, t.prior
         FROM ticket_activities a WHERE a.ticket_id = t.id AND a.event = ANY(%(moves)s)),
        (SELECT json_agg(json_build_array(m.created_at, m.author_type = 'customer') ORDER BY m.created_at, m.id)::text
         FROM ticket_comments m WHERE m.ticket_id = t.id AND NOT m.is_internal AND NOT m.is_automatic
-        AND (m.deleted_at IS NULL OR m.author_type <> 'customer') AND m.created_at > t.first_response_at)
+        AND (m.deleted_at IS NULL
+             OR m.author_type <> 'customer' AND m.delivery->>'state' IS DISTINCT FROM 'cancelled')
+        AND m.created_at > t.first_response_at)
 FROM tickets t
 JOIN accounts_contact c ON c.id = t.requester_id
 LEFT JOIN accounts_organization o ON o.id = c.organization_id
@@ -376,9 +378,13 @@ def _key(goal: Goal, start: dt.datetime) -> tuple[Goal, dt.datetime | None]:
 
 
 def _is_judged(row: Kept, wait: clocks.Wait) -> bool:
-    """Whether the promise was kept or missed for good; a reopened ticket's resolution was not."""
+    """Whether the promise was kept or missed for good: not the resolution of a ticket that was reopened, nor an
+    answer that was taken back before anybody got it.
+    """
     judged = row.clock.satisfied_at
-    return judged is not None and (wait.goal is not Goal.RESOLUTION or wait.satisfied_at == judged)
+    if judged is None or wait.goal is Goal.RESOLUTION:
+        return judged is not None and wait.satisfied_at == judged
+    return wait.satisfied_at is not None and wait.satisfied_at <= judged
 
 
 def _is_over(wait: clocks.Wait, clock: Deadline, change: _Change) -> bool:

@@ -9,7 +9,9 @@ class MailConfig(AppConfig):
     verbose_name = "Mail"
 
     def ready(self) -> None:
-        """Hear of what mail providers tell."""
-        from tickets.mail import webhooks
+        """Hear of what mail providers tell, and of what happens on tickets."""
+        from tickets.events import subscriptions
+        from tickets.mail import handlers, webhooks
 
         webhooks.listen()
+        subscriptions.listen_inside(handlers.EVENTS, handlers.queue_mail)

@@ -5,7 +5,7 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from tickets.mail.services import imap, receiving
+from tickets.mail.services import imap, receiving, sending
 
 # --- Fetching over IMAP -----------------------------------------------------------------------
 
@@ -41,3 +41,18 @@ def sweep_incoming() -> int:
 def purge_incoming() -> int:
     """Delete the bytes of messages that are kept long enough."""
     return receiving.purge_raw(now=timezone.now())
+
+
+# --- Sending ----------------------------------------------------------------------------------
+
+
+@shared_task(soft_time_limit=150)
+def send_outgoing(outgoing_id: str) -> str:
+    """Send a mail that is due; gives what became of it."""
+    return sending.send(outgoing_id=UUID(outgoing_id), now=timezone.now())
+
+
+@shared_task
+def send_due() -> int:
+    """Queue the mails whose next try is due."""
+    return sending.queue_due(now=timezone.now())

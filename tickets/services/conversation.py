@@ -13,7 +13,7 @@ from helpdesk.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from tickets import access, markup, search, timeline
 from tickets.events import Actor, Event
 from tickets.lifecycle import Status
-from tickets.models import Attachment, Comment, Ticket, TicketLink
+from tickets.models import Activity, Attachment, Comment, Ticket, TicketLink
 from tickets.services import base, opening, status
 
 
@@ -357,3 +357,75 @@ def delete_comment(*, comment: Comment, editor: Membership, now: dt.datetime) ->
         changes=[timeline.changed("body", fresh.body, None)],
         data={"comment_id": str(fresh.pk), "is_internal": fresh.is_internal},
     )
+
+
+@transaction.atomic
+def take_back(*, comment: Comment, author: Membership, now: dt.datetime) -> str:
+    """An agent takes back an answer that nobody has got yet; gives its text, to be written on.
+
+    It leaves the conversation, the log says so. What it did to the ticket is undone: the move to another status
+    that came with it, where the lifecycle leads back and nobody has moved the ticket since, and the first response
+    if it was that. Whoever sends it must have stopped that before.
+
+    Raises NotFound for a deleted comment, NotAllowed for one of somebody else, Conflict for a note.
+    """
+    ticket = base.lock(comment.ticket)
+    fresh = ticket.comments.select_for_update().filter(pk=comment.pk, deleted_at=None).first()
+    if fresh is None:
+        raise NotFound("There is no such comment.")
+    if fresh.author_type != "agent" or fresh.author_user_id != author.user_id:
+        raise NotAllowed("Only its author may take an answer back.")
+    if not author.may(Permission.WORK):
+        raise NotAllowed("Your role may write notes, not answer customers.")
+    if fresh.is_internal:
+        raise Conflict("A note is sent to nobody; it can be deleted.", code="not_sent")
+    fresh.deleted_at = now
+    fresh.save(update_fields=["deleted_at"])
+    public = ticket.comments.filter(is_internal=False)
+    newest = public.filter(deleted_at=None).order_by("-created_at").values_list("created_at", flat=True).first()
+    ticket.last_message_at = newest or ticket.created_at
+    fields = ["last_message_at"]
+    if ticket.first_response_at == fresh.created_at:
+        answers = public.filter(author_type="agent", is_automatic=False, created_at__gte=fresh.created_at)
+        later = answers.exclude(pk=fresh.pk).order_by("created_at").values_list("created_at", flat=True)
+        ticket.first_response_at = later.first()
+        fields.append("first_response_at")
+    base.save(ticket, *fields, now=now)
+    search.index(ticket.pk)
+    actor = base.agent(author)
+    timeline.record(
+        ticket=ticket,
+        event=Event.COMMENT_DELETED,
+        actor=actor,
+        now=now,
+        changes=[timeline.changed("body", fresh.body, None)],
+        data={"comment_id": str(fresh.pk), "is_internal": False},
+    )
+    _move_back(ticket, fresh, actor=actor, now=now)
+    comment.ticket = ticket
+    return str(fresh.body)
+
+
+def _move_back(ticket: Ticket, comment: Comment, *, actor: Actor, now: dt.datetime) -> None:
+    """Undo the move to another status that was made together with the comment, unless something else moved it since."""
+    log = Activity.objects.for_workspace(ticket.workspace_id).filter(ticket=ticket)
+    said = log.filter(event=Event.COMMENT_ADDED.value, payload__data__comment_id=str(comment.pk)).first()
+    moves = [
+        (activity, change)
+        for activity in log.filter(occurred_at__gte=comment.created_at).order_by("occurred_at", "pk")
+        for change in activity.changes
+        if change["field"] == "status" and "key" not in change
+    ]
+    if said is None or len(moves) != 1:
+        return
+    activity, change = moves[0]
+    together = activity.occurred_at == comment.created_at and activity.actor_user_id == comment.author_user_id
+    if not together or activity.pk < said.pk or activity.cause_id is not None or ticket.status != change["to"]:
+        return
+    if change["from"] == Status.OPEN.value:
+        status.move_locked(ticket, Status.OPEN.value, actor=actor, now=now)
+    elif change["from"] == Status.PENDING.value:
+        # From resolved there is no way but through open.
+        if ticket.status != Status.OPEN.value:
+            status.move_locked(ticket, Status.OPEN.value, actor=actor, now=now)
+        status.move_locked(ticket, Status.PENDING.value, actor=actor, now=now)

@@ -1,6 +1,7 @@
 """How the mails of a comment fare, told on the comment itself and kept with dead addresses."""
 
 import datetime as dt
+from collections.abc import Sequence
 from uuid import UUID
 
 from django.db import transaction
@@ -22,6 +23,13 @@ def refresh(comment_id: UUID) -> None:
     for mail in Outgoing.unscoped.filter(comment_id=comment_id, kind="reply").order_by("round", "created_at"):
         newest[mail.recipient] = mail
     Comment.unscoped.filter(pk=comment_id).update(delivery=_told(list(newest.values())))
+
+
+def tell(mails: Sequence[Outgoing]) -> None:
+    """Write `Comment.delivery` of comments whose mails these are, all of them and just made."""
+    for comment_id in {mail.comment_id for mail in mails}:
+        told = _told([mail for mail in mails if mail.comment_id == comment_id])
+        Comment.unscoped.filter(pk=comment_id).update(delivery=told)
 
 
 def _told(mails: list[Outgoing]) -> Delivery | None:

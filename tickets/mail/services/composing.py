@@ -1,0 +1,276 @@
+"""A queued mail as the bytes that leave: made at the moment it is sent, from what the rows say then."""
+
+import datetime as dt
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.utils import formataddr
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+import css_inline
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.db.models import Q
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from tickets import access, markup
+from tickets.mail import tokens
+from tickets.mail.models import Incoming, MailSettings, Outgoing
+from tickets.mail.parsing.quotes import REPLY_MARKER
+from tickets.models import Attachment, Comment, Participant
+
+NAMED_FIRST, NAMED_LAST = 20, 20  # Message-IDs in References
+MOST_QUOTED = 50  # messages of "the whole conversation"
+LONGEST_QUOTED = 100_000  # characters of them together
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+class NothingToSend(Exception):
+    """What the mail was to tell is gone; the text says so in words."""
+
+
+@dataclass(frozen=True)
+class Quoted:
+    """A message before, as it stands below an answer."""
+
+    author: str
+    at: dt.datetime
+    text: str
+    html: str
+
+    @property
+    def quoted_text(self) -> str:
+        """Each line behind `> `, as mail programs quote (RFC 3676, 4.5)."""
+        return "\n".join(f"> {line}".rstrip() for line in self.text.splitlines())
+
+
+def compose(outgoing: Outgoing, *, now: dt.datetime) -> EmailMultiAlternatives:
+    """The mail of a row, whose ticket, workspace, mailbox, comment, contact and user are loaded.
+
+    Its envelope has the one recipient; its header may name everybody who takes part. Raises NothingToSend when
+    the comment was deleted or the ticket is in the trash.
+    """
+    ticket, comment = outgoing.ticket, outgoing.comment
+    if ticket.trashed_at is not None:
+        raise NothingToSend("The ticket is in the trash.")
+    if comment is not None and comment.deleted_at is not None:
+        raise NothingToSend("The message was deleted.")
+    own = MailSettings.objects.filter(workspace_id=outgoing.workspace_id).first() or MailSettings()
+    files = _files(outgoing, comment)
+    context: dict[str, Any] = {
+        "kind": outgoing.kind,
+        "topic": outgoing.topic,
+        "workspace": outgoing.workspace,
+        "ticket": ticket,
+        "comment": comment,
+        "body_html": markup.sanitise(comment.body_html) if comment else "",
+        "marker": "" if outgoing.kind == "notice" else REPLY_MARKER,
+        "signature": outgoing.workspace.signature.strip() if outgoing.kind == "reply" else "",
+        "is_resolved": outgoing.kind == "resolution" or bool(outgoing.content.get("is_resolved")),
+        "history": _history(outgoing, comment, own.history),
+        "timezone": ZoneInfo(outgoing.workspace.timezone),
+    }
+    if outgoing.contact is not None:
+        token = access.issue(ticket=ticket, contact=outgoing.contact, now=now)
+        page = settings.SITE_URL + reverse("portal:ticket", args=[ticket.pk])
+        context["url"] = f"{page}?{urlencode({'token': token})}"
+        context["rate_url"] = f"{context['url']}#rate"
+    else:
+        anchor = f"#message-{comment.pk}" if comment else ""
+        context["url"] = settings.SITE_URL + reverse("tickets:ticket", args=[ticket.pk]) + anchor
+    attached = files if sum(file.size for file in files) <= own.link_files_over else []
+    context["linked"] = [
+        {
+            "name": file.name,
+            "size": file.size,
+            # The page has them: a file by itself is opened by the page's cookie only.
+            "url": f"{context['url']}#message-{file.comment_id}",
+        }
+        for file in files
+        if not attached
+    ]
+    mail = EmailMultiAlternatives(
+        _subject(outgoing),
+        _rendered(outgoing.kind, "txt", context).strip() + "\n",
+        from_email=formataddr((_sender_name(outgoing, comment), _address(outgoing))),
+        to=[outgoing.recipient],
+        headers=_headers(outgoing),
+        reply_to=_reply_to(outgoing),
+    )
+    mail.attach_alternative(_inlined(_rendered(outgoing.kind, "html", context)), "text/html")
+    for file in attached:
+        with file.file.open("rb") as content:
+            mail.attach(file.name, content.read(), _safe_type(file.content_type))
+    return mail
+
+
+def _rendered(kind: str, ending: str, context: dict[str, Any]) -> str:
+    return render_to_string(f"email/{kind}.{ending}", context)
+
+
+@lru_cache(maxsize=1)
+def _inliner() -> css_inline.CSSInliner:
+    # Rules in @media (dark mode, narrow screens) cannot be inlined and stay where they are.
+    return css_inline.CSSInliner(keep_style_tags=False, keep_at_rules=True, load_remote_stylesheets=False)
+
+
+def _inlined(html: str) -> str:
+    return str(_inliner().inline(html))
+
+
+def one_line(value: str) -> str:
+    """A text that is safe in a header: no line breaks (RFC 5322, 2.2), nothing that controls a terminal."""
+    return " ".join(_CONTROL.sub(" ", value).split())
+
+
+def _address(outgoing: Outgoing) -> str:
+    if outgoing.mailbox is not None:
+        return outgoing.mailbox.address
+    return settings.DEFAULT_FROM_EMAIL.rpartition("<")[2].rstrip("> ")
+
+
+def _sender_name(outgoing: Outgoing, comment: Comment | None) -> str:
+    """`Ann Miller (Acme)` for what an agent wrote, otherwise the mailbox's or the workspace's own name."""
+    workspace = one_line(outgoing.workspace.name)
+    if outgoing.kind == "reply" and comment is not None and comment.author_type == "agent":
+        return f"{one_line(comment.author_name)} ({workspace})"
+    return one_line(outgoing.mailbox.name if outgoing.mailbox and outgoing.mailbox.name else "") or workspace
+
+
+def _reply_to(outgoing: Outgoing) -> list[str]:
+    mailbox = outgoing.mailbox
+    if mailbox is None or not mailbox.uses_plus_address or outgoing.kind == "notice":
+        return []
+    signed = tokens.reply_address(ticket_id=outgoing.ticket_id, address=mailbox.address)
+    return [formataddr((one_line(mailbox.name or outgoing.workspace.name), signed))]
+
+
+def _subject(outgoing: Outgoing) -> str:
+    ticket = outgoing.ticket
+    number, subject = f"[#{ticket.number}]", one_line(ticket.subject)
+    if outgoing.kind == "acknowledgement":
+        # Anybody can write any address into a form or a mail: what they wrote goes to nobody (no relay for spam).
+        return f"We have received your request {number}"
+    if outgoing.kind == "notice":
+        said = {
+            "assigned": "Assigned to you",
+            "mentioned": "You were mentioned",
+            "replied": "New answer",
+            "watched": "News on a ticket that you watch",
+        }
+        return f"{said.get(outgoing.topic, 'News')}: {subject} {number}"
+    return f"Re: {_without_re(subject)} {number}"
+
+
+def _without_re(subject: str) -> str:
+    return re.sub(r"^(?:re\s*:\s*)+", "", subject, flags=re.IGNORECASE) or subject
+
+
+def _headers(outgoing: Outgoing) -> dict[str, str]:
+    headers = {
+        "Message-ID": f"<{outgoing.message_id}>",
+        "X-Helpdesk": str(outgoing.workspace_id),
+    }
+    if outgoing.is_automatic or outgoing.kind == "notice":
+        # RFC 3834, 5; the other is what Exchange listens to.
+        headers |= {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
+    if named := references(outgoing):
+        headers["In-Reply-To"] = f"<{named[-1]}>"
+        headers["References"] = " ".join(f"<{message_id}>" for message_id in named)
+    if outgoing.kind == "reply" and not settings.EMAIL_BACKEND.startswith("anymail."):
+        # Providers' programming interfaces take the header for the envelope: there it is the one recipient only.
+        headers |= _shown_recipients(outgoing)
+    return headers
+
+
+def _shown_recipients(outgoing: Outgoing) -> dict[str, str]:
+    """To: the requester and Cc: who else takes part, so that "reply all" reaches them."""
+    ticket = outgoing.ticket
+    shown = {"To": formataddr((one_line(ticket.requester_name), ticket.requester_email))}
+    others = Participant.objects.for_workspace(outgoing.workspace_id).filter(ticket=ticket)
+    rows = others.exclude(contact__email=ticket.requester_email).order_by("created_at", "pk")
+    people = list(rows.values_list("contact__name", "contact__email"))
+    if outgoing.recipient not in {ticket.requester_email, *(email for _, email in people)}:
+        return {}
+    if people:
+        shown["Cc"] = ", ".join(formataddr((one_line(name), email)) for name, email in people)
+    return shown
+
+
+def references(outgoing: Outgoing) -> list[str]:
+    """The Message-IDs of the conversation before this mail, oldest first and without <>: of a long one the first
+    and the last, so that the header stays within what servers take and every mail program still finds the thread.
+    """
+    ticket_id, before = outgoing.ticket_id, outgoing.created_at
+    if outgoing.kind == "notice":
+        sent = Outgoing.unscoped.filter(ticket_id=ticket_id, kind="notice", recipient=outgoing.recipient)
+        came: Any = []
+    else:
+        sent = Outgoing.unscoped.filter(ticket_id=ticket_id, recipient=outgoing.recipient).exclude(kind="notice")
+        came = (
+            Incoming.unscoped.filter(ticket_id=ticket_id, outcome__in=["ticket_created", "comment_added"])
+            .exclude(message_id="")
+            .filter(received_at__lte=before)
+            .values_list("received_at", "message_id")
+        )
+    # Its own id is never named, nor one of the same moment: only what was there before.
+    mine = (
+        sent.filter(Q(created_at__lt=before), status__in=["sent", "bounced"])
+        .exclude(pk=outgoing.pk)
+        .values_list("created_at", "message_id")
+    )
+    ordered = [message_id for _, message_id in sorted([*came, *mine], key=lambda row: row[0])]
+    named = [one for one in dict.fromkeys(ordered) if re.fullmatch(r"[^\s<>]+", one)]
+    if len(named) > NAMED_FIRST + NAMED_LAST:
+        named = [*named[:NAMED_FIRST], *named[-NAMED_LAST:]]
+    return named
+
+
+def _history(outgoing: Outgoing, comment: Comment | None, wanted: str) -> list[Quoted]:
+    """What was said before the answer, newest first; nothing that customers do not see."""
+    if outgoing.kind != "reply" or comment is None or wanted == "none":
+        return []
+    ticket = outgoing.ticket
+    most = 1 if wanted == "last" else MOST_QUOTED
+    before = ticket.comments.filter(is_internal=False, deleted_at=None).filter(
+        Q(created_at__lt=comment.created_at) | Q(created_at=comment.created_at, pk__lt=comment.pk)
+    )
+    quoted = [
+        Quoted(one.author_name, one.created_at, one.body, markup.sanitise(one.body_html))
+        for one in before.order_by("-created_at", "-pk")[:most]
+    ]
+    if len(quoted) < most:
+        quoted.append(
+            Quoted(
+                one_line(ticket.requester_label),
+                ticket.created_at,
+                ticket.description,
+                markup.sanitise(ticket.description_html),
+            )
+        )
+    kept: list[Quoted] = []
+    for one in quoted:
+        if sum(len(each.html) + len(each.text) for each in [*kept, one]) > LONGEST_QUOTED:
+            break
+        kept.append(one)
+    return kept
+
+
+def _files(outgoing: Outgoing, comment: Comment | None) -> Sequence[Attachment]:
+    if outgoing.kind != "reply" or comment is None:
+        return []
+    return list(comment.attachments.filter(is_internal=False).order_by("created_at", "pk"))
+
+
+def _safe_type(content_type: str) -> str:
+    """A type that may be written into a header; a message inside a message would be read as one."""
+    plain = re.fullmatch(r"[\w.+-]+/[\w.+-]+", content_type)
+    return (
+        content_type
+        if plain and not content_type.startswith(("message/", "multipart/"))
+        else ("application/octet-stream")
+    )

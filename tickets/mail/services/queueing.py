@@ -1,0 +1,225 @@
+"""What happens on tickets becomes mail: rows that are queued in the transaction of the change itself.
+
+A change that is rolled back takes its mails with it, and a change that is committed has them. Nothing is
+sent here; `services.sending` does, after the commit.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import F, OuterRef, Subquery
+from django.db.models.functions import Coalesce, JSONObject
+
+from helpdesk.accounts.models import new_id
+from tickets import dispatch
+from tickets.events import ActorKind, Event
+from tickets.mail import tokens
+from tickets.mail.models import Incoming, Mailbox, MailSettings, Outgoing
+from tickets.mail.services import delivery, notices
+from tickets.mail.services.base import Member, Person
+from tickets.models import Activity, Participant, Ticket
+
+SEND_TASK = "tickets.mail.tasks.send_outgoing"
+IS_TEST = "This is a test workspace."
+# A customer who came in by one of these is told that the request has come.
+ACKNOWLEDGED = frozenset({"email", "portal", "chat", "api"})
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is asked of a ticket and its workspace before mail about it is queued."""
+
+    is_test: bool
+    undo: dt.timedelta
+    acknowledges: bool
+    tells_resolution: bool
+    mailbox_id: UUID | None
+    domain: str
+    customers: tuple[Person, ...]  # the requester first, then who takes part besides; each address once
+
+
+def contexts(tickets: Iterable[Ticket]) -> dict[UUID, Context]:
+    """The context of each ticket by its id, in one query."""
+    ids = list({ticket.pk for ticket in tickets})
+    own = MailSettings.objects.filter(workspace=OuterRef("workspace"))
+    came_to = Incoming.unscoped.filter(ticket=OuterRef("pk"), mailbox__is_active=True).order_by("-received_at", "-pk")
+    mailboxes = Mailbox.unscoped.filter(workspace=OuterRef("workspace"), is_active=True)
+    others = Participant.unscoped.filter(ticket=OuterRef("pk")).order_by("created_at", "pk")
+    rows = Ticket.unscoped.filter(pk__in=ids).annotate(
+        undo=Subquery(own.values("undo_seconds")),
+        acknowledges=Subquery(own.values("acknowledges")),
+        tells_resolution=Subquery(own.values("tells_resolution")),
+        mailbox=Coalesce(
+            Subquery(came_to.values(found=JSONObject(id="mailbox_id", address="mailbox__address"))[:1]),
+            Subquery(
+                mailboxes.order_by("-is_default", "created_at", "pk").values(
+                    found=JSONObject(id="pk", address="address")
+                )[:1]
+            ),
+        ),
+        others=ArraySubquery(
+            others.values(found=JSONObject(id="contact_id", email="contact__email", name="contact__name"))
+        ),
+    )
+    default = MailSettings()
+    found = {}
+    for row in rows.values(
+        "pk", "requester_id", "requester_email", "requester_name", "undo", "acknowledges", "tells_resolution",
+        "mailbox", "others", is_test=F("workspace__is_test"),
+    ):  # fmt: skip
+        people = [Person(row["requester_id"], row["requester_email"], row["requester_name"])]
+        people += [Person(UUID(other["id"]), other["email"], other["name"]) for other in row["others"]]
+        mailbox = row["mailbox"] or {}
+        found[row["pk"]] = Context(
+            is_test=row["is_test"],
+            undo=default.undo if row["undo"] is None else dt.timedelta(seconds=row["undo"]),
+            acknowledges=default.acknowledges if row["acknowledges"] is None else row["acknowledges"],
+            tells_resolution=default.tells_resolution if row["tells_resolution"] is None else row["tells_resolution"],
+            mailbox_id=UUID(mailbox["id"]) if mailbox else None,
+            domain=mailbox["address"].rpartition("@")[2] if mailbox else settings.MAIL_DOMAIN,
+            customers=tuple({person.email: person for person in reversed(people)}.values())[::-1],
+        )
+    return found
+
+
+def mailbox_of(ticket_id: UUID) -> Mailbox | None:
+    """The active mailbox that the newest message on the ticket came to, if any did.
+
+    A mail is told of while it is worked through: only afterwards is it known to have become this ticket.
+    """
+    came = Incoming.unscoped.filter(ticket_id=ticket_id, mailbox__is_active=True).select_related("mailbox")
+    newest = came.order_by("-received_at", "-pk").first()
+    return newest.mailbox if newest else None
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One mail that an activity asks for, before it is a row."""
+
+    activity: Activity
+    kind: str
+    recipient: Person | Member
+    topic: str = ""
+    comment_id: UUID | None = None
+    is_automatic: bool = True
+    content: dict[str, Any] | None = None
+
+
+def follow(activities: Sequence[Activity]) -> list[Outgoing]:
+    """Queue the mails that these activities ask for; call it in their transaction. Gives the new rows.
+
+    Replays of the past ask for none.
+    """
+    fresh = [activity for activity in activities if activity.dispatched_at is None]
+    told = [activity for activity in fresh if _concerns_customers(activity)]
+    if all(activity.event == Event.RESOLVED for activity in told):
+        told = [activity for activity in told if not _answer_tells(activity)]
+    interested = notices.wanted(fresh)
+    if not told and not interested:
+        return []
+    known = contexts([activity.ticket for activity in [*told, *(notice.activity for notice in interested)]])
+    wishes = [wish for activity in told for wish in _to_customers(activity, known[activity.ticket_id])]
+    wishes += [
+        Wish(
+            notice.activity,
+            "notice",
+            notice.member,
+            topic=notice.topic,
+            comment_id=notice.comment_id,
+        )
+        for notice in interested
+    ]
+    return put(wishes, known)
+
+
+def put(wishes: Sequence[Wish], known: dict[UUID, Context], *, round: int = 0) -> list[Outgoing]:
+    """Make the rows of these mails, and queue their tasks for after the commit. Gives the rows."""
+    rows = [_row(wish, known[wish.activity.ticket_id], round) for wish in wishes]
+    if not rows:
+        return rows
+    Outgoing.unscoped.bulk_create(rows)
+    delivery.tell([row for row in rows if row.kind == "reply"])
+    for row in rows:
+        if row.next_at is not None:
+            wait = (row.next_at - row.created_at).total_seconds()
+            dispatch.queue_after_commit(SEND_TASK, str(row.pk), delay=wait)
+    return rows
+
+
+def _concerns_customers(activity: Activity) -> bool:
+    """Whether customers hear of this by mail, as far as the activity itself says."""
+    data = activity.payload["data"]
+    match activity.event:
+        case Event.COMMENT_ADDED:
+            return not data["is_internal"] and data["author_type"] in ("agent", "system")
+        case Event.CREATED:
+            return activity.actor_kind == ActorKind.CUSTOMER and activity.ticket.channel in ACKNOWLEDGED
+        case Event.RESOLVED:
+            # Who says so themselves needs no mail about it.
+            return activity.actor_kind != ActorKind.CUSTOMER
+    return False
+
+
+def _answer_tells(activity: Activity) -> bool:
+    """Whether an answer of the same moment tells of the resolution, too: "send and resolve" is one mail."""
+    answers = Outgoing.unscoped.filter(
+        ticket_id=activity.ticket_id,
+        kind="reply",
+        created_at=activity.occurred_at,
+        attempts=0,
+        status__in=("waiting", "held"),
+    )
+    return bool(answers.update(content={"is_resolved": True}))
+
+
+def _to_customers(activity: Activity, context: Context) -> list[Wish]:
+    match activity.event:
+        case Event.COMMENT_ADDED:
+            data = activity.payload["data"]
+            comment_id = UUID(data["comment_id"])
+            is_automatic = data["author_type"] != "agent" or data["is_automatic"]
+            return [
+                Wish(activity, "reply", person, comment_id=comment_id, is_automatic=is_automatic)
+                for person in context.customers
+            ]
+        case Event.CREATED if context.acknowledges:
+            return [Wish(activity, "acknowledgement", context.customers[0])]
+        case Event.RESOLVED if context.tells_resolution:
+            return [Wish(activity, "resolution", person) for person in context.customers]
+    return []
+
+
+def _row(wish: Wish, context: Context, round: int) -> Outgoing:
+    activity, pk = wish.activity, new_id()
+    at = activity.occurred_at
+    waits = context.undo if wish.kind == "reply" and not wish.is_automatic and round == 0 else dt.timedelta()
+    is_agent = isinstance(wish.recipient, Member)
+    return Outgoing(
+        pk=pk,
+        workspace_id=activity.workspace_id,
+        mailbox_id=context.mailbox_id,
+        ticket_id=activity.ticket_id,
+        comment_id=wish.comment_id,
+        activity_id=activity.pk,
+        kind=wish.kind,
+        topic=wish.topic,
+        recipient=wish.recipient.email,
+        contact_id=None if is_agent else wish.recipient.id,
+        user_id=wish.recipient.id if is_agent else None,
+        content=wish.content or {},
+        message_id=tokens.message_id(
+            kind=wish.kind, ticket_id=activity.ticket_id, outgoing_id=pk, domain=context.domain
+        ),
+        is_automatic=wish.is_automatic,
+        round=round,
+        status="held" if context.is_test else "waiting",
+        reason=IS_TEST if context.is_test else "",
+        next_at=None if context.is_test else at + waits,
+        ended_at=at if context.is_test else None,
+        created_at=at,
+    )
