@@ -205,7 +205,7 @@ def take_back(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
     except DomainError as error:
         messages.error(request, error.detail)
         return _back(request, comment.ticket_id, f"#message-{comment.pk}")
-    messages.success(request, "Taken back: nothing was sent. Your text is in the box below.")
+    messages.success(request, "Taken back: nothing was sent. Your text stands in the message box again.")
     return _back(request, comment.ticket_id, "#body", taken_back=str(comment.pk), waiting=files)
 
 
