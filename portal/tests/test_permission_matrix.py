@@ -248,7 +248,7 @@ PAGES = [
     *rows("GET", "mail:comment-original", SIGNED_IN, "comment"),
     *rows("GET", "mail:delivery", SIGNED_IN, "comment"),
     *rows("POST", "mail:resend", "agent", "comment"),
-    *rows("POST", "mail:take-back", "agent", "comment"),
+    *rows("POST", "mail:take-back", "agent", "own_comment"),
     *rows("GET POST", "mail:not-a-ticket", "agent", "ticket", block="address"),
     *rows("POST", "mail:unblock", "agent", pattern="@spam.example"),
     *rows("GET POST", "mail:notices", SIGNED_IN),
