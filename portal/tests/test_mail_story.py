@@ -148,7 +148,7 @@ class TestAConversation:
     ):
         workspace = WorkspaceFactory()
         MailboxFactory(workspace=workspace, address=SUPPORT)
-        MailSettings.objects.create(workspace=workspace, undo_seconds=0)
+        MailSettings.unscoped.create(workspace=workspace, undo_seconds=0)
         maria = make_agent(workspace)
         client.force_login(maria.user)
 

@@ -88,7 +88,7 @@ def compose(outgoing: Outgoing, *, now: dt.datetime) -> EmailMultiAlternatives:
         raise NothingToSend("The ticket is in the trash.")
     if comment is not None and comment.deleted_at is not None:
         raise NothingToSend("The message was deleted.")
-    own = MailSettings.objects.filter(workspace_id=outgoing.workspace_id).first() or MailSettings()
+    own = MailSettings.objects.for_workspace(outgoing.workspace_id).first() or MailSettings()
     files = _files(outgoing, comment)
     context: dict[str, Any] = {
         "kind": outgoing.kind,

@@ -46,7 +46,7 @@ class Context:
 def contexts(tickets: Iterable[Ticket]) -> dict[UUID, Context]:
     """The context of each ticket by its id, in one query."""
     ids = list({ticket.pk for ticket in tickets})
-    own = MailSettings.objects.filter(workspace=OuterRef("workspace"))
+    own = MailSettings.unscoped.filter(workspace=OuterRef("workspace"))
     came_to = Incoming.unscoped.filter(ticket=OuterRef("pk"), mailbox__is_active=True).order_by("-received_at", "-pk")
     mailboxes = Mailbox.unscoped.filter(workspace=OuterRef("workspace"), is_active=True)
     others = Participant.unscoped.filter(ticket=OuterRef("pk")).order_by("created_at", "pk")

@@ -507,8 +507,10 @@ def clean_pattern(place: str, value: Any, *, groups: int | None = None) -> str:
     try:
         compiled = _compile(pattern)
     except (re2.error, UnicodeError) as error:
-        why = error.args[0].decode(errors="replace") if error.args and isinstance(error.args[0], bytes) else str(error)
-        raise InvalidInput.of(place, f"This is no regular expression: {why}.") from None
+        told = error.args[0] if error.args else ""
+        what, _, where = (told.decode(errors="replace") if isinstance(told, bytes) else str(told)).partition(": ")
+        said = f"{what} in “{where}”" if where else what
+        raise InvalidInput.of(place, f"This is no regular expression: {said}.") from None
     if groups is not None and compiled.groups > groups:
         raise InvalidInput.of(place, "This must have one group in round brackets; write the others as (?:…).")
     return pattern
@@ -598,3 +600,50 @@ def target_words(target: str, fields: Mapping[str, str]) -> str:
         key = target.removeprefix(CUSTOM)
         return f"the field “{fields.get(key, key)}”"
     return known.get(target, target)
+
+
+def when_words(rule: ParsingRule) -> str:
+    """Which messages a rule is for: a sentence without its full stop."""
+    where = f"Mail to {rule.mailbox.address}" if rule.mailbox else "Every message"
+    if not rule.tests:
+        return where
+    tests = (" and " if rule.needs_all else " or ").join(test_words(test) for test in rule.tests)
+    return f"{where}, when {tests}"
+
+
+def then_words(rule: ParsingRule, names: Mapping[str, str], fields: Mapping[str, str]) -> list[str]:
+    """What a rule does, action by action. `names`: of categories, teams and agents by their ids; `fields`: labels of
+    custom fields by key.
+    """
+    return [_action_words(action, names, fields) for action in rule.actions]
+
+
+def _action_words(action: Mapping[str, Any], names: Mapping[str, str], fields: Mapping[str, str]) -> str:
+    doing, value = action.get("do"), action.get("value")
+    if doing == "drop":
+        return "drop it"
+    if doing == "map":
+        part = f", what matches {action['pattern']}" if action.get("pattern") else ""
+        return f"take {target_words(str(action.get('target')), fields)} from {source_words(action)}{part}"
+    if doing == "add_tags":
+        return f"add {', '.join(map(str, value or ()))}"
+    named = str(value).capitalize() if doing == "set_priority" else names.get(str(value), "what was deleted")
+    start = {"set_priority": "priority", "set_category": "category", "set_team": "team", "assign": "agent"}
+    return f"{start.get(str(doing), str(doing))} {named.strip()}"
+
+
+def decision_words(decision: Decision, names: Mapping[str, str], fields: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What would be set, as labels and values."""
+    said = [
+        ("Priority", (decision.priority or "").capitalize()),
+        ("Category", names.get(str(decision.category_id), "").strip()),
+        ("Team", names.get(str(decision.team_id), "")),
+        ("Assignee", names.get(str(decision.assignee_id), "")),
+        ("Tags", ", ".join(decision.tags)),
+        ("Requester’s address", decision.requester_email),
+        ("Requester’s name", decision.requester_name),
+    ]
+    for key, value in decision.custom_fields.items():
+        shown = {True: "Yes", False: "No"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+        said.append((fields.get(key, key), shown))
+    return [(label, value) for label, value in said if value]

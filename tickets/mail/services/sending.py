@@ -314,7 +314,7 @@ def take_back(*, comment: Comment, member: Membership, now: dt.datetime) -> str:
         .filter(comment_id=comment.pk, kind="reply")
         .order_by("pk")
     )
-    own = MailSettings.objects.filter(workspace_id=member.workspace_id).first() or MailSettings()
+    own = MailSettings.objects.for_workspace(member.workspace_id).first() or MailSettings()
     base.lock(comment.ticket)
     if comment.author_user_id != member.user_id:
         raise NotAllowed("Only its author may take an answer back.")
