@@ -433,7 +433,8 @@ class _Work:
             report=message.report, mailbox=incoming.mailbox, recipients=recipients, trace=self.trace, now=self.now
         )
         found = {"ticket_id": outgoing.ticket_id, "comment_id": outgoing.comment_id} if outgoing else {}
-        raise _Stop("bounce", code, **found)
+        is_good_news = message.report.kind not in ("failed", "delayed")
+        raise _Stop("ignored" if is_good_news else "bounce", code, **found)
 
     def _stop_blocked(self, incoming: Incoming, message: Message) -> None:
         address = message.sender.email
