@@ -467,8 +467,9 @@ class World:
             workspace=self.workspace, mailbox=mailbox, name="r", position=1, actions=[{"do": "drop"}]
         ).pk
         self.things["outgoing"] = Outgoing.unscoped.create(
-            workspace=self.workspace, mailbox=mailbox, ticket=self.ticket, comment=make_reply(self.ticket, agent), activity_id=uuid4(),
-            kind="reply", recipient="x@customers.example", message_id=uuid4().hex, status="failed", created_at=NOW,
+            workspace=self.workspace, mailbox=mailbox, ticket=self.ticket,
+            comment=make_reply(self.ticket, agent), activity_id=uuid4(), kind="reply",
+            recipient="x@customers.example", message_id=uuid4().hex, status="failed", created_at=NOW,
             ended_at=NOW,
         ).pk  # fmt: skip
         self.belongs_to("agent")

@@ -19,6 +19,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import F, Q
 
@@ -341,7 +342,7 @@ class _Work:
     def forget_files(self) -> None:
         """Delete the files that were kept in a transaction which was rolled back."""
         for attachment in self.attachments:
-            if attachment.file and attachment.file._committed:
+            if attachment.file and not attachment._state.adding:
                 attachment.file.delete(save=False)
 
     # --- The steps ------------------------------------------------------------------------------
@@ -529,7 +530,7 @@ class _Work:
                 self.trace.add("file", "left out", notes[-1])
                 break
             try:
-                upload = ContentFile(content, name=name or "file")
+                upload = SimpleUploadedFile(name or "file", content)
                 self.attachments.append(files.prepare(workspace_id=workspace_id, upload=upload, now=self.now))
             except InvalidInput as error:
                 self.trace.add("file", "left out", f"{name}: {error.detail}")

@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import OperationalError, transaction
@@ -67,8 +68,8 @@ class TestANewTicket:
         assert incoming.outcome == "ticket_created" and incoming.ticket.category is None
 
     def test_the_name_of_a_known_contact_stays_and_a_missing_one_is_learnt(self, mailbox):
-        known = ContactFactory(workspace=mailbox.workspace, email="jane@customers.example", name="Dr Jane Smith")
-        nameless = ContactFactory(workspace=mailbox.workspace, email="joe@customers.example", name="")
+        known: Any = ContactFactory(workspace=mailbox.workspace, email="jane@customers.example", name="Dr Jane Smith")
+        nameless: Any = ContactFactory(workspace=mailbox.workspace, email="joe@customers.example", name="")
         receive(mailbox, From="Mallory <jane@customers.example>")
         receive(mailbox, From="Joe Bloggs <joe@customers.example>")
         known.refresh_from_db()

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
@@ -132,13 +132,13 @@ def test_older_pages_follow_each_other_without_gaps_also_at_one_moment(admin, ma
         rows = [row["mail"].pk for row in answer.context["rows"]]
         assert len(rows) == size
         seen += rows
-        before = re.search(r"before=([^&]+)", answer.context["older"] + "&before=")[1]
+        before = re.findall(r"before=([^&]+)", f"{answer.context['older']}&before=-")[0]
         before = before.replace("%3A", ":").replace("%2B", "+")
     assert len(set(seen)) == 2 * records.PAGE + 7 and seen == sorted(seen, reverse=True)
     assert answer.context["older"] == "" and "Newest" in page(answer)
 
 
-@pytest.mark.parametrize("before", ["x", "_", "2026-13-01T00:00:00Z_x", f"2026-01-01T00:00:00_{uuid4()}", "a\0b"])
+@pytest.mark.parametrize("before", ["x", "_", "2026-13-01T00:00:00Z_x", f"2026-01-01T00:00:00_{UUID(int=1)}", "a\0b"])
 def test_a_place_that_is_none_is_an_empty_page(admin, mailbox, before):
     came(mailbox)
     assert listed(admin, before=before) == []
@@ -175,7 +175,8 @@ def test_a_message_tells_its_steps_its_headers_and_its_text(admin, mailbox):
     shown = page(admin.get(reverse("mail:incoming", args=[opened.pk])))
     for words in (
         "Came before?", "Known by its Message-ID.", "Which ticket it belongs to", "Opened", f"#{opened.ticket.number}",
-        "Where is &lt;b&gt;it&lt;/b&gt;?", "X-Shop", "&lt;script&gt;", reverse("mail:original-download", args=[opened.pk]),
+        "Where is &lt;b&gt;it&lt;/b&gt;?", "X-Shop", "&lt;script&gt;",
+        reverse("mail:original-download", args=[opened.pk]),
     ):  # fmt: skip
         assert words in shown
     assert "Run again" not in shown and "Release" not in shown
