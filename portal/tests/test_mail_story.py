@@ -12,6 +12,7 @@ from email.message import EmailMessage, Message
 from email.parser import BytesParser
 from email.policy import default as modern
 from email.utils import make_msgid
+from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -142,6 +143,11 @@ def bounce_of(mail: EmailMessage) -> bytes:
     ).encode()
 
 
+def fares(comment: Comment) -> Any:
+    """How the mail of a message fares now."""
+    return Comment.unscoped.get(pk=comment.pk).delivery
+
+
 class TestAConversation:
     def test_runs_by_mail_from_the_first_question_to_a_bounce_and_nothing_is_sent_twice(
         self, client, customers, listener_port
@@ -176,7 +182,7 @@ class TestAConversation:
         assert "<strong>new</strong>" in answered.get_body(("html",)).get_content()
         assert answered["Auto-Submitted"] is None
         comment = Comment.objects.for_workspace(workspace).get()
-        assert until(lambda: Comment.unscoped.get(pk=comment.pk).delivery["state"] == "sent")
+        assert until(lambda: fares(comment)["state"] == "sent")
 
         # Their own mail program answers, with the history below.
         send(listener_port, answer_to(answered, "It works now, thank you!"), to=str(answered["Reply-To"]))
@@ -202,8 +208,8 @@ class TestAConversation:
         with smtplib.SMTP("127.0.0.1", listener_port, timeout=20) as server:
             server.sendmail("", [SUPPORT], bounce_of(customers.to(JANE)[3]))
         last = Comment.objects.for_workspace(workspace).filter(author_type="agent").latest("created_at")
-        assert until(lambda: Comment.unscoped.get(pk=last.pk).delivery["state"] == "bounced")
-        assert "user unknown" in Comment.unscoped.get(pk=last.pk).delivery["reason"]
+        assert until(lambda: fares(last)["state"] == "bounced")
+        assert "user unknown" in fares(last)["reason"]
         ticket.refresh_from_db()
         assert ticket.status == "pending"
         assert Undeliverable.objects.for_workspace(workspace).filter(address=JANE).exists()

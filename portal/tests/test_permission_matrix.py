@@ -257,7 +257,7 @@ PAGES = [
     *rows("GET", "mail:comment-original", SIGNED_IN, "comment"),
     *rows("GET", "mail:delivery", SIGNED_IN, "comment"),
     *rows("POST", "mail:resend", "agent", "comment"),
-    *rows("POST", "mail:take-back", "agent", "comment"),
+    *rows("POST", "mail:take-back", "agent", "own_comment"),
     *rows("GET POST", "mail:not-a-ticket", "agent", "ticket", block="address"),
     *rows("POST", "mail:unblock", "agent", pattern="@spam.example"),
     *rows("GET POST", "mail:notices", SIGNED_IN),
@@ -467,8 +467,9 @@ class World:
             workspace=self.workspace, mailbox=mailbox, name="r", position=1, actions=[{"do": "drop"}]
         ).pk
         self.things["outgoing"] = Outgoing.unscoped.create(
-            workspace=self.workspace, mailbox=mailbox, ticket=self.ticket, comment=make_reply(self.ticket, agent), activity_id=uuid4(),
-            kind="reply", recipient="x@customers.example", message_id=uuid4().hex, status="failed", created_at=NOW,
+            workspace=self.workspace, mailbox=mailbox, ticket=self.ticket,
+            comment=make_reply(self.ticket, agent), activity_id=uuid4(), kind="reply",
+            recipient="x@customers.example", message_id=uuid4().hex, status="failed", created_at=NOW,
             ended_at=NOW,
         ).pk  # fmt: skip
         self.belongs_to("agent")

@@ -1,6 +1,6 @@
 """A mailbox, and how a workspace writes, as people type it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
@@ -100,7 +100,7 @@ class MailboxForm(DomainForm):
     )
 
     def __init__(
-        self, *args: Any, mailbox: Mailbox | None = None, choices: dict[str, Iterable[Choice]], **kwargs: Any
+        self, *args: Any, mailbox: Mailbox | None = None, choices: Mapping[str, Iterable[Choice]], **kwargs: Any
     ) -> None:
         row = mailbox or Mailbox()
         initial = {name: getattr(row, name) for name in mailboxes.CHANGES if not name.endswith("_secret")}

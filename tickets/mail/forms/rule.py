@@ -282,7 +282,7 @@ class RuleDraft:
         for place, texts in error.errors.items():
             head, _, rest = place.partition(".")
             number, _, leaf = rest.partition(".")
-            rows: Sequence[Row] = {"tests": self.tests, "actions": self.actions}.get(head, [])
+            rows: Sequence[Row] = self.tests if head == "tests" else self.actions if head == "actions" else []
             if number.isdecimal() and int(number) < len(rows):
                 rows[int(number)].errors.setdefault(leaf, []).extend(texts)
             else:

@@ -93,6 +93,11 @@ class Incoming(WorkspaceModel):
                 condition=Q(outcome="quarantined"),
                 name="mail_incoming_quarantine",
             ),
+            models.Index(
+                fields=["received_at"],
+                condition=Q(status="done") & ~Q(outcome="quarantined") & ~Q(raw=""),
+                name="mail_incoming_kept",
+            ),
             models.Index(fields=["workspace", "message_id"], name="mail_incoming_message_id"),
             models.Index(fields=["workspace", "from_address"], name="mail_incoming_from"),
             models.Index(fields=["ticket"], condition=Q(ticket__isnull=False), name="mail_incoming_ticket"),

@@ -11,13 +11,15 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import F, Q
 
@@ -26,11 +28,12 @@ from tickets import access, dispatch
 from tickets.events import SYSTEM, Actor, ActorKind
 from tickets.mail import tokens
 from tickets.mail.models import Incoming, Mailbox
-from tickets.mail.parsing import authentication, charsets, languages, quotes
+from tickets.mail.parsing import authentication, charsets, headers, languages, quotes
 from tickets.mail.parsing import message as messages
 from tickets.mail.parsing.headers import Address, all_of
 from tickets.mail.parsing.message import Message
-from tickets.mail.services import blocking, bounces, delivery, threading
+from tickets.mail.services import blocking, bounces, delivery, rules, threading
+from tickets.mail.services.rules import Decision
 from tickets.mail.services.threading import Thread
 from tickets.mail.services.trace import Trace
 from tickets.models import Attachment, Comment, Ticket
@@ -42,6 +45,8 @@ TASK = "tickets.mail.tasks.process_incoming"
 GRACE = dt.timedelta(seconds=60)  # until the sweep asks for a message that the broker has
 LEASE = dt.timedelta(seconds=60)  # until a message whose worker died is begun again
 AGAIN = dt.timedelta(seconds=20)  # after the database or the disk refused
+BEHIND = dt.timedelta(seconds=3)  # behind a message that it answers and that waits itself
+LONGEST_BEHIND = dt.timedelta(minutes=5)
 MOST_ATTEMPTS = 3
 MOST_FILES = 50
 MOST_GUESTS = 20  # people in To and Cc who begin to take part
@@ -59,6 +64,8 @@ _PREFIX = re.compile(
     r"\s*(?:\[\d{1,3}\]|\(\d{1,3}\)|\^\d{1,3})?\s*[:：]\s*",
     re.IGNORECASE,
 )
+
+_LONGEST_HEADER = 64 * 1024  # bytes in which a Message-ID is looked for before a message is read
 
 # Of PostgreSQL's errors those that pass (SQLSTATE classes): connections, deadlocks, resources, locks, intervention.
 _PASSING = ("08", "40", "53", "55", "57", "58")
@@ -94,6 +101,7 @@ def accept(
         envelope_to=_envelope(envelope_to),
         received_at=now,
         next_at=now + GRACE,
+        message_id=_message_id(raw)[:400],
     )
     incoming.raw.save("", ContentFile(raw), save=False)
     try:
@@ -110,6 +118,12 @@ def accept(
 
 def _envelope(address: str) -> str:
     return charsets.storable(address).strip().strip("<>").strip()[:320]
+
+
+def _message_id(raw: bytes) -> str:
+    """The Message-ID, already while it waits: an answer that comes just behind it is worked through after it."""
+    block = headers.split(raw, 0, min(len(raw), _LONGEST_HEADER))
+    return headers.message_id(headers.text_of(block.raw("message-id")))
 
 
 def _to_disk(incoming: Incoming) -> None:
@@ -199,6 +213,8 @@ def _work_through(incoming_id: UUID, *, now: dt.datetime, overlooks_spam: bool =
         try:
             with transaction.atomic():
                 return work.run(incoming_id)
+        except _Behind:
+            return _put_off(incoming_id, now)
         except IntegrityError as error:
             work.forget_files()
             # The same message was worked through beside this one, and ended first: now it is known.
@@ -214,6 +230,16 @@ def _work_through(incoming_id: UUID, *, now: dt.datetime, overlooks_spam: bool =
             )
             return Incoming.unscoped.get(pk=incoming_id)
     raise AssertionError("The second turn ends in every case.")  # pragma: no cover
+
+
+def _put_off(incoming_id: UUID, now: dt.datetime) -> Incoming:
+    """Let a message wait for the one that it answers."""
+    with transaction.atomic():
+        Incoming.unscoped.filter(pk=incoming_id, status="waiting").update(
+            attempts=F("attempts") - 1, next_at=now + BEHIND
+        )
+        dispatch.queue_after_commit(TASK, str(incoming_id), delay=BEHIND.total_seconds())
+    return Incoming.unscoped.get(pk=incoming_id)
 
 
 def _passes(error: Exception) -> bool:
@@ -268,6 +294,10 @@ class _Stop(Exception):
         super().__init__(reason)
 
 
+class _Behind(Exception):
+    """The message answers one that another worker has not yet worked through."""
+
+
 @dataclass
 class _Work:
     """One message on its way through the steps."""
@@ -312,7 +342,7 @@ class _Work:
     def forget_files(self) -> None:
         """Delete the files that were kept in a transaction which was rolled back."""
         for attachment in self.attachments:
-            if attachment.file and attachment.file._committed:
+            if attachment.file and not attachment._state.adding:
                 attachment.file.delete(save=False)
 
     # --- The steps ------------------------------------------------------------------------------
@@ -337,12 +367,15 @@ class _Work:
             message=message, mailbox=mailbox, recipients=recipients, sender=person.email, trace=trace
         )
         if thread is None:
+            self._wait_for_what_it_answers(incoming, message)
             trace.add("thread", "none", "It begins a ticket.")
-        decision = self._rules(mailbox, message)
+        decision = self._rules(incoming, message)
         words = self._words(message)
-        self._prepare_files(mailbox.workspace_id, message, words)
+        words = self._prepare_files(mailbox.workspace_id, message, words)
         guests = self._guests(incoming, message, thread)
         result = None
+        if thread is not None and decision.matched:
+            self.trace.add("rules", "not asked to change", "What rules set is for tickets that begin.")
         if thread is not None and thread.answers_notice:
             result = self._note_for_agents(thread, person, words)
         elif thread is not None:
@@ -378,14 +411,21 @@ class _Work:
         raise _Stop("duplicate", "came_before", ticket_id=before[1], comment_id=before[2])
 
     def _stop_loop(self, incoming: Incoming, message: Message) -> None:
-        """Our own mail that comes back is ignored; one of another workspace here is mail like any other."""
-        values = [message.message_id, *all_of(message.headers, IDENTITY_HEADER)]
-        for signed in filter(None, map(tokens.read_message_id, values)):
+        """Our own mail that comes back is ignored; one of another workspace here is mail like any other.
+
+        The header field counts besides the Message-ID: some providers write a Message-ID of their own.
+        """
+        signed = tokens.read_message_id(message.message_id)
+        tickets = Ticket.objects.for_workspace(incoming.workspace_id)
+        is_own = str(incoming.workspace_id) in all_of(message.headers, IDENTITY_HEADER)
+        if is_own or (signed and tickets.filter(pk=signed.ticket_id).exists()):
+            self.trace.add("loop", "yes", "It is mail of this workspace that came back.")
+            raise _Stop("ignored", "loop")
+        if signed:
             incoming.is_automatic = True
-            if Ticket.objects.for_workspace(incoming.workspace_id).filter(pk=signed.ticket_id).exists():
-                self.trace.add("loop", "yes", "It is mail of this workspace that came back.")
-                raise _Stop("ignored", "loop")
-        self.trace.add("loop", "no")
+            self.trace.add("loop", "no", "It is mail of another workspace here.")
+        else:
+            self.trace.add("loop", "no")
 
     def _stop_report(self, incoming: Incoming, message: Message, recipients: Sequence[str]) -> None:
         if message.report is None:
@@ -394,7 +434,8 @@ class _Work:
             report=message.report, mailbox=incoming.mailbox, recipients=recipients, trace=self.trace, now=self.now
         )
         found = {"ticket_id": outgoing.ticket_id, "comment_id": outgoing.comment_id} if outgoing else {}
-        raise _Stop("bounce", code, **found)
+        is_good_news = message.report.kind not in ("failed", "delayed")
+        raise _Stop("ignored" if is_good_news else "bounce", code, **found)
 
     def _stop_blocked(self, incoming: Incoming, message: Message) -> None:
         address = message.sender.email
@@ -443,14 +484,20 @@ class _Work:
         self.trace.add("verified", "yes" if found else "no", f"By {mailbox.trusted_host}.")
         return found
 
-    def _rules(self, mailbox: Mailbox, message: Message) -> Any:
-        try:
-            from tickets.mail.services import rules
-        except ImportError:
-            return None
-        decision = rules.decide(mailbox=mailbox, message=message)
-        for rule, why in decision.matched:
-            self.trace.add("rule", str(rule), why)
+    def _wait_for_what_it_answers(self, incoming: Incoming, message: Message) -> None:
+        """Two messages that come together are worked through by two workers: the answer goes behind."""
+        asked = threading.newest_first(message)
+        if not asked or self.now - incoming.received_at > LONGEST_BEHIND:
+            return
+        others = Incoming.objects.for_workspace(incoming.workspace_id).exclude(pk=incoming.pk)
+        if others.filter(message_id__in=asked, status="waiting").exists():
+            raise _Behind
+
+    def _rules(self, incoming: Incoming, message: Message) -> Decision:
+        decision = rules.decide(mailbox=incoming.mailbox, message=message, envelope_to=incoming.envelope_to)
+        for matched in decision.matched:
+            self.trace.add("rule", matched.rule.name, matched.why)
+        rules.note_matches(decision=decision, now=self.now)
         if decision.is_dropped:
             raise _Stop("ignored", f"rule: {decision.dropped_by}")
         return decision
@@ -471,19 +518,25 @@ class _Work:
         original = base.Original(html=folded.html, folded_text=folded.folded_text, folded_html=folded.folded_html)
         return _Words(body, original)
 
-    def _prepare_files(self, workspace_id: UUID, message: Message, words: _Words) -> None:
+    def _prepare_files(self, workspace_id: UUID, message: Message, words: _Words) -> _Words:
+        """Make its files ready to be kept; gives the words with a note of those that are not."""
         found = [(each.name, each.content) for each in message.files]
         if words.whole:
             found.insert(0, ("message.txt", words.whole.encode()))
-        for name, content in found:
+        notes = []
+        for number, (name, content) in enumerate(found):
             if len(self.attachments) == MOST_FILES:
-                self.trace.add("file", "left out", f"It has {len(found)} files; {MOST_FILES} are kept.")
+                notes.append(f"The message has {len(found)} files; the last {len(found) - number} are not kept here.")
+                self.trace.add("file", "left out", notes[-1])
                 break
             try:
-                upload = ContentFile(content, name=name or "file")
+                upload = SimpleUploadedFile(name or "file", content)
                 self.attachments.append(files.prepare(workspace_id=workspace_id, upload=upload, now=self.now))
             except InvalidInput as error:
                 self.trace.add("file", "left out", f"{name}: {error.detail}")
+                if content:
+                    notes.append(f"{files.clean_name(name)} is not kept here. {error.detail}")
+        return _with_notes(words, notes)
 
     # --- What it becomes ------------------------------------------------------------------------
 
@@ -510,7 +563,7 @@ class _Work:
         person: Address,
         words: _Words,
         guests: Sequence[str],
-        decision: Any,
+        decision: Decision,
     ) -> _Result:
         mailbox = incoming.mailbox
         wanted = _wanted(mailbox, decision)
@@ -580,18 +633,17 @@ class _Work:
         contact = people[person.email]
         was = thread.ticket.status
         try:
-            with transaction.atomic():
-                delivered = conversation.customer_reply(
-                    ticket=thread.ticket,
-                    contact=contact,
-                    body=words.body,
-                    channel="email",
-                    automatic=bool(message.automatic),
-                    attachments=self.attachments,
-                    original=words.original,
-                    vouched=thread.is_vouched,
-                    now=self.now,
-                )
+            delivered = conversation.customer_reply(
+                ticket=thread.ticket,
+                contact=contact,
+                body=words.body,
+                channel="email",
+                automatic=bool(message.automatic),
+                attachments=self.attachments,
+                original=words.original,
+                vouched=thread.is_vouched,
+                now=self.now,
+            )
         except NotFound:
             self.trace.add("ticket", "gone", f"#{thread.ticket.number} cannot be answered any more.")
             return None
@@ -674,6 +726,21 @@ def _others(message: Message, own: frozenset[str], sender: str) -> list[str]:
     return [each for each in named if each != sender and not _is_ours(each, own)][:MOST_OTHERS]
 
 
+def _with_notes(words: _Words, notes: Sequence[str]) -> _Words:
+    """The words with notes of ours below what is folded."""
+    if not notes:
+        return words
+    original = words.original
+    text = "\n".join(f"[{note}]" for note in notes)
+    html = "".join(f"<p>[{escape(note)}]</p>" for note in notes)
+    folded = replace(
+        original,
+        folded_text=f"{original.folded_text}\n\n{text}".strip(),
+        folded_html=original.folded_html + html if original.folded_html else "",
+    )
+    return replace(words, original=folded)
+
+
 def _valid(addresses: Iterable[str]) -> list[str]:
     """Those of the addresses that a contact can have."""
     good = []
@@ -685,7 +752,7 @@ def _valid(addresses: Iterable[str]) -> list[str]:
     return good
 
 
-def _wanted(mailbox: Mailbox, decision: Any) -> dict[str, Any]:
+def _wanted(mailbox: Mailbox, decision: Decision) -> dict[str, Any]:
     """The fields of a new ticket: what the mailbox gives, and over it what the parsing rules say."""
     category = mailbox.category
     wanted: dict[str, Any] = {
@@ -693,13 +760,12 @@ def _wanted(mailbox: Mailbox, decision: Any) -> dict[str, Any]:
         "team_id": mailbox.team_id,
         "category_id": category.pk if category and category.archived_at is None else None,
     }
-    if decision is not None:
-        for name in (
-            "priority", "category_id", "team_id", "assignee_id", "tags", "custom_fields", "requester_email",
-            "requester_name",
-        ):  # fmt: skip
-            if value := getattr(decision, name):
-                wanted[name] = value
+    for name in (
+        "priority", "category_id", "team_id", "assignee_id", "tags", "custom_fields", "requester_email",
+        "requester_name",
+    ):  # fmt: skip
+        if value := getattr(decision, name):
+            wanted[name] = value
     return {name: value for name, value in wanted.items() if value}
 
 

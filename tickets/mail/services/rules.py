@@ -479,17 +479,39 @@ def _cleaned_parts(
     return cleaned
 
 
+class _Gathered:
+    """What is wrong with the parts of one thing, so that all of it is said at once."""
+
+    def __init__(self) -> None:
+        self._errors: dict[str, list[str]] = {}
+
+    def of(self, clean: Callable[[], Any]) -> Any:
+        """What `clean` gives; None where it refuses."""
+        try:
+            return clean()
+        except InvalidInput as error:
+            self._errors |= error.errors
+            return None
+
+    def complain(self) -> None:
+        """Raise InvalidInput naming every place that was refused, if there is one."""
+        if self._errors:
+            raise InvalidInput.of_all(self._errors)
+
+
 def _clean_test(place: str, test: Mapping[str, Any]) -> dict[str, Any]:
-    what = base.choice(f"{place}.field", test.get("field"), FIELDS)
-    operator = base.choice(f"{place}.operator", test.get("operator"), OPERATORS)
+    gathered = _Gathered()
+    what = gathered.of(lambda: base.choice(f"{place}.field", test.get("field"), FIELDS))
+    operator = gathered.of(lambda: base.choice(f"{place}.operator", test.get("operator"), OPERATORS))
     cleaned = {"field": what, "operator": operator}
     if what == "header":
-        cleaned["header"] = _header_name(f"{place}.header", test.get("header"))
-    wanted = f"{place}.value"
+        cleaned["header"] = gathered.of(lambda: _header_name(f"{place}.header", test.get("header")))
+    wanted, value = f"{place}.value", test.get("value")
     if operator == "matches":
-        cleaned["value"] = clean_pattern(wanted, test.get("value"))
+        cleaned["value"] = gathered.of(lambda: clean_pattern(wanted, value))
     else:
-        cleaned["value"] = base.text(wanted, test.get("value"), longest=MAX_PATTERN, one_line=True)
+        cleaned["value"] = gathered.of(lambda: base.text(wanted, value, longest=MAX_PATTERN, one_line=True))
+    gathered.complain()
     return cleaned
 
 
@@ -551,22 +573,31 @@ def _clean_tags(place: str, value: Any) -> list[str]:
 
 
 def _clean_map(place: str, action: Mapping[str, Any], named: _Named) -> dict[str, Any]:
-    source = base.choice(f"{place}.source", action.get("source"), SOURCES)
-    target = action.get("target")
-    if isinstance(target, str) and target.startswith(CUSTOM):
-        if target.removeprefix(CUSTOM) not in named.of("fields"):
-            raise InvalidInput.of(f"{place}.target", "Choose a field.")
-    else:
-        target = base.choice(f"{place}.target", target, TARGETS)
+    gathered = _Gathered()
+    source = gathered.of(lambda: base.choice(f"{place}.source", action.get("source"), SOURCES))
+    target = gathered.of(lambda: _clean_target(f"{place}.target", action.get("target"), named))
     cleaned = {"source": source, "target": target, "pattern": ""}
     if source == "header":
-        cleaned["header"] = _header_name(f"{place}.header", action.get("header"))
-    pattern = action.get("pattern") or ""
-    if pattern:
-        cleaned["pattern"] = clean_pattern(f"{place}.pattern", pattern, groups=1)
-    elif source == "body":
-        raise InvalidInput.of(f"{place}.pattern", "Say which part of the text, like Order: (\\d+).")
+        cleaned["header"] = gathered.of(lambda: _header_name(f"{place}.header", action.get("header")))
+    if action.get("pattern") or source == "body":
+        cleaned["pattern"] = gathered.of(lambda: _clean_part(f"{place}.pattern", action.get("pattern")))
+    gathered.complain()
     return cleaned
+
+
+def _clean_target(place: str, target: Any, named: _Named) -> str:
+    if isinstance(target, str) and target.startswith(CUSTOM):
+        if target.removeprefix(CUSTOM) in named.of("fields"):
+            return target
+    elif target in TARGETS:
+        return str(target)
+    raise InvalidInput.of(place, "Choose a field.")
+
+
+def _clean_part(place: str, pattern: Any) -> str:
+    if not pattern:
+        raise InvalidInput.of(place, "Say which part of the text, like Order: (\\d+).")
+    return clean_pattern(place, pattern, groups=1)
 
 
 # --- In words -----------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ def find(*, message: Message, mailbox: Mailbox, recipients: Sequence[str], sende
     takes part in that ticket. What has the form of a Message-ID of ours and a wrong signature leads nowhere.
     """
     workspace_id = mailbox.workspace_id
-    ids = _newest_first(message)
+    ids = newest_first(message)
     return (
         _by_signed_id(workspace_id, ids, trace)
         or _by_reply_address(workspace_id, recipients, trace)
@@ -46,7 +46,7 @@ def find(*, message: Message, mailbox: Mailbox, recipients: Sequence[str], sende
     )
 
 
-def _newest_first(message: Message) -> list[str]:
+def newest_first(message: Message) -> list[str]:
     """What it answers: In-Reply-To, then References, whose newest stands last (RFC 5322, 3.6.4)."""
     return list(dict.fromkeys([*message.in_reply_to, *reversed(message.references)]))
 
