@@ -34,7 +34,7 @@ OPERATORS: list[Choice] = [
     ("is_not", "is not"),
     ("starts_with", "starts with"),
     ("ends_with", "ends with"),
-    ("matches", "matches the expression"),
+    ("matches", "matches"),
 ]
 DOINGS: list[Choice] = [
     ("set_priority", "Set the priority to"),

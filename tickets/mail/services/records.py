@@ -214,6 +214,7 @@ _STEPS: Mapping[str, str] = {
     "verified": "Sender verified?",
     "thread": "Which ticket it belongs to",
     "rule": "Parsing rule",
+    "rules": "Parsing rules",
     "fold": "Quoted history",
     "text": "Text",
     "file": "File",
