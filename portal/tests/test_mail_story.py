@@ -4,10 +4,11 @@ What the customer's server gets is kept; what the customer writes goes to our li
 write it.
 """
 
+import datetime as dt
 import os
 import smtplib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.message import EmailMessage, Message
 from email.parser import BytesParser
 from email.policy import default as modern
@@ -17,13 +18,17 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from django.conf import settings
+from django.core import mail as out
 from django.urls import reverse
 from django.utils import timezone
 
 from helpdesk.accounts.tests.factories import WorkspaceFactory
+from tickets.events import SYSTEM
 from tickets.mail.models import Incoming, MailSettings, Outgoing, Undeliverable
+from tickets.mail.services import receiving, sending
 from tickets.mail.tests.factories import MailboxFactory
 from tickets.models import Comment, Ticket
+from tickets.services import conversation
 from tickets.tests.factories import make_agent
 from tickets.tests.test_outbox_processes import environment, running, until
 
@@ -226,3 +231,58 @@ class TestAConversation:
             == Outgoing.objects.for_workspace(workspace).filter(status__in=["sent", "bounced"]).count()
         )
         assert not Incoming.objects.for_workspace(workspace).filter(outcome="quarantined").exists()
+
+
+class TestTwoMachines:
+    """A program that answers every mail at once, without saying that it is one: the worst there is."""
+
+    @pytest.fixture
+    def mailbox(self) -> Any:
+        return MailboxFactory(address=SUPPORT)
+
+    def go_on(
+        self, mailbox: Any, answer: Callable[[EmailMessage], EmailMessage], *, pace: int = 60, by_rule: bool = False
+    ) -> int:
+        """Let the two talk, a round every `pace` seconds, until nobody says anything any more; how many mails we sent.
+        With `by_rule` we answer each of their messages, as an automation rule may.
+        """
+        began = timezone.now()
+        waiting, sent = [write("Hello", "Is anybody there?")], 0
+        for number in range(200):
+            now = began + dt.timedelta(seconds=pace * number)
+            for letter in waiting:
+                row = receiving.accept(
+                    raw=letter.as_bytes(), mailbox=mailbox, way="smtp", envelope_from=JANE, envelope_to=SUPPORT, now=now
+                )
+                done = receiving.process(incoming_id=row.pk, now=now)
+                if by_rule and done is not None and done.outcome == "comment_added":
+                    conversation.automatic_reply(ticket=done.ticket, body="We have it.", actor=SYSTEM, now=now)
+            out.outbox.clear()
+            due = Outgoing.unscoped.filter(status="waiting", next_at__lte=now).order_by("pk")
+            for pk in list(due.values_list("pk", flat=True)):
+                sending.send(outgoing_id=pk, now=now)
+            mails = [BytesParser(policy=modern).parsebytes(mail.message().as_bytes()) for mail in out.outbox]
+            sent += len(mails)
+            waiting = [answer(mail) for mail in mails]
+            if not waiting:
+                return sent
+        pytest.fail("They never stopped.")
+
+    # Ten mails in ten minutes, twenty in an hour, forty in a day: the slower they are, the more steps they reach.
+    @pytest.mark.parametrize(("pace", "most"), [(1, 10), (60, 20), (600, 40)])
+    def test_that_answer_each_other_stop_within_the_caps(self, mailbox, pace, most):
+        sent = self.go_on(mailbox, lambda mail: answer_to(mail, "I am a machine, too."), pace=pace, by_rule=True)
+        assert 1 <= sent <= most
+
+    @pytest.mark.parametrize(("pace", "most"), [(1, 10), (60, 20), (600, 40)])
+    def test_that_begin_anew_each_time_stop_within_the_caps(self, mailbox, pace, most):
+        sent = self.go_on(mailbox, lambda mail: write("Anew", f"I am a machine, too: {mail['Subject']}"), pace=pace)
+        assert 1 <= sent <= most
+        assert Outgoing.unscoped.filter(status="held").count() == 1
+
+    def test_end_after_an_acknowledgement_where_nobody_else_answers(self, mailbox):
+        assert self.go_on(mailbox, lambda mail: answer_to(mail, "I am a machine, too.")) == 1
+
+    def test_that_say_what_they_are_are_answered_by_nothing(self, mailbox):
+        away = self.go_on(mailbox, lambda mail: answer_to(mail, "Away.", Auto_Submitted="auto-replied"), by_rule=True)
+        assert away == 1  # the acknowledgement of what a person wrote
