@@ -276,7 +276,7 @@ class TestHistory:
         ],
     )
     def test_is_what_the_workspace_wants_and_never_a_note(self, workspace, agent, mailbox, ticket, history, quoted):
-        MailSettings.objects.create(workspace=workspace, history=history)
+        MailSettings.unscoped.create(workspace=workspace, history=history)
         comment = make_reply(ticket, agent, body="Now this.", now=NOW + dt.timedelta(minutes=4))
         message = made(queued(comment=comment)[0])
         for said in ("The very first words.", "The first answer.", "An internal secret.", "A deleted one."):
@@ -290,7 +290,7 @@ class TestHistory:
         assert "On 2 March 2026, 10:02, Ann Miller wrote:" in text(made(queued(comment=comment)[0]))
 
     def test_of_a_very_long_conversation_the_newest_is_kept(self, workspace, agent, mailbox):
-        MailSettings.objects.create(workspace=workspace, history="all")
+        MailSettings.unscoped.create(workspace=workspace, history="all")
         ticket = make_ticket(workspace)
         for number in range(5):
             make_reply(ticket, agent, body=f"{number} " + "x" * 20_000, now=NOW + dt.timedelta(minutes=number))
@@ -320,7 +320,7 @@ class TestFiles:
         assert "too large" not in text(message)
 
     def test_large_ones_are_links_to_the_customers_page(self, workspace, agent, mailbox):
-        MailSettings.objects.create(workspace=workspace, link_files_over=10)
+        MailSettings.unscoped.create(workspace=workspace, link_files_over=10)
         ticket = make_ticket(workspace)
         kept = self.upload(ticket, agent, b"hello, this is text", "long.txt")
         comment = make_reply(ticket, agent, attachment_ids=[kept.pk])

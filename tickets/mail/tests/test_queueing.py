@@ -102,7 +102,7 @@ class TestAnAgentsAnswer:
         assert queued()[0].mailbox_id == billing.pk
 
     def test_waits_as_long_as_the_workspace_lets_it_be_taken_back(self, workspace, agent):
-        MailSettings.objects.create(workspace=workspace, undo_seconds=30)
+        MailSettings.unscoped.create(workspace=workspace, undo_seconds=30)
         make_reply(make_ticket(workspace), agent)
         assert queued()[0].next_at == NOW + dt.timedelta(seconds=30)
 
@@ -123,18 +123,14 @@ class TestAnAgentsAnswer:
         (row,) = queued()
         assert (row.kind, row.is_automatic, row.next_at) == ("reply", True, NOW)
 
-    def test_costs_four_queries_more_than_the_answer(self, workspace, mailbox, agent):
+    def test_costs_four_queries_more_than_the_answer(self, workspace, mailbox, agent, monkeypatch):
         ticket = make_ticket(workspace, cc=["bob@customers.example"])
-        handler = handlers.queue_mail
-        said = subscriptions.inside[Event.COMMENT_ADDED]
         with CaptureQueriesContext(connection) as with_mail:
             make_reply(ticket, agent)
-        said.remove(handler)
-        try:
-            with CaptureQueriesContext(connection) as without:
-                make_reply(ticket, agent, now=LATER)
-        finally:
-            said.append(handler)
+        others = [heard for heard in subscriptions.inside[Event.COMMENT_ADDED] if heard is not handlers.queue_mail]
+        monkeypatch.setitem(subscriptions.inside, Event.COMMENT_ADDED, others)
+        with CaptureQueriesContext(connection) as without:
+            make_reply(ticket, agent, now=LATER)
         # Whom it may concern, who watches, the rows, and how the comment's mail fares; the first response besides.
         assert len(with_mail) - len(without) == 4
 
@@ -195,7 +191,7 @@ class TestAcknowledgements:
         ]
 
     def test_can_be_switched_off(self, workspace):
-        MailSettings.objects.create(workspace=workspace, acknowledges=False)
+        MailSettings.unscoped.create(workspace=workspace, acknowledges=False)
         ticket_of_a_customer(workspace)
         assert queued() == []
 
@@ -215,7 +211,7 @@ class TestResolutions:
         assert (row.kind, row.content) == ("reply", {"is_resolved": True})
 
     def test_can_be_switched_off(self, workspace, agent):
-        MailSettings.objects.create(workspace=workspace, tells_resolution=False)
+        MailSettings.unscoped.create(workspace=workspace, tells_resolution=False)
         make_reply(make_ticket(workspace), agent, then="resolved")
         (row,) = queued()
         assert (row.kind, row.content) == ("reply", {})

@@ -415,7 +415,7 @@ class TestTakenBack:
     def test_not_while_somebody_sends_it(self, workspace, agent, refuse):
         comment, row = answer(workspace, agent)
         refuse(TimeoutError())
-        MailSettings.objects.create(workspace=workspace, undo_seconds=60)
+        MailSettings.unscoped.create(workspace=workspace, undo_seconds=60)
         sending.send(outgoing_id=row.pk, now=DUE)
         with pytest.raises(Conflict, match="too late"):
             sending.take_back(comment=comment, member=agent, now=DUE)

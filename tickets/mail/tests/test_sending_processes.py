@@ -84,7 +84,7 @@ def sweep(env) -> None:
 @pytest.mark.parametrize("killed", ["before the server took it", "after the server took it"])
 def test_a_worker_killed_while_sending_loses_nothing_and_duplicates_at_most_one_mail_with_the_same_id(killed):
     workspace = WorkspaceFactory()
-    MailSettings.objects.create(workspace=workspace, undo_seconds=0)
+    MailSettings.unscoped.create(workspace=workspace, undo_seconds=0)
     MailboxFactory(workspace=workspace)
     agent = make_agent(workspace)
     with listening() as (sink, port):
