@@ -217,6 +217,7 @@ _STEPS: Mapping[str, str] = {
     "rules": "Parsing rules",
     "fold": "Quoted history",
     "text": "Text",
+    "html": "Its look",
     "file": "File",
     "cc": "People in copy",
     "answers": "Automatic answers",

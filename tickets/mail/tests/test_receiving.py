@@ -123,6 +123,11 @@ class TestANewTicket:
         assert "<b>you</b>" in ticket.description_html
         assert "onclick" not in ticket.description_html and "script" not in ticket.description_html
 
+    def test_html_that_takes_long_to_make_safe_is_shown_as_its_text(self, mailbox):
+        html = "<p>Hello there</p>" + "\u00ad" * 900_000  # the sanitiser would take some twenty seconds
+        incoming = receive(mailbox, body="Hello there", html=html)
+        assert incoming.ticket.description_html == "<p>Hello there</p>" and steps(incoming)["html"] == "left out"
+
     def test_plain_text_is_no_markdown(self, mailbox):
         assert "<h1>" not in receive(mailbox, body="# not a heading").ticket.description_html
 
