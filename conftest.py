@@ -29,6 +29,10 @@ for production_only in (
     "OUTBOUND_ALLOW",
     "BIND",
     "PORT",
+    "MAIL_BIND",
+    "MAIL_PORT",
+    "MAIL_DOMAIN",
+    "MAIL_DEFAULT_MAILBOX",
 ):
     os.environ.pop(production_only, None)
 

@@ -1,7 +1,7 @@
 """What people type into the console, translated for the services: shapes are checked here, rules there."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -98,7 +98,7 @@ class IdField(forms.TypedChoiceField):
 class DomainForm(forms.Form):
     """A form that can also show what a service refused."""
 
-    def __init__(self, *args: Any, choices: dict[str, Iterable[Choice]] | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, choices: Mapping[str, Iterable[Choice]] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, options in (choices or {}).items():
             field: Any = self.fields[name]

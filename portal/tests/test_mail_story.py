@@ -4,25 +4,31 @@ What the customer's server gets is kept; what the customer writes goes to our li
 write it.
 """
 
+import datetime as dt
 import os
 import smtplib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.message import EmailMessage, Message
 from email.parser import BytesParser
 from email.policy import default as modern
 from email.utils import make_msgid
+from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
 from django.conf import settings
+from django.core import mail as out
 from django.urls import reverse
 from django.utils import timezone
 
 from helpdesk.accounts.tests.factories import WorkspaceFactory
+from tickets.events import SYSTEM
 from tickets.mail.models import Incoming, MailSettings, Outgoing, Undeliverable
+from tickets.mail.services import receiving, sending
 from tickets.mail.tests.factories import MailboxFactory
 from tickets.models import Comment, Ticket
+from tickets.services import conversation
 from tickets.tests.factories import make_agent
 from tickets.tests.test_outbox_processes import environment, running, until
 
@@ -142,13 +148,18 @@ def bounce_of(mail: EmailMessage) -> bytes:
     ).encode()
 
 
+def fares(comment: Comment) -> Any:
+    """How the mail of a message fares now."""
+    return Comment.unscoped.get(pk=comment.pk).delivery
+
+
 class TestAConversation:
     def test_runs_by_mail_from_the_first_question_to_a_bounce_and_nothing_is_sent_twice(
         self, client, customers, listener_port
     ):
         workspace = WorkspaceFactory()
         MailboxFactory(workspace=workspace, address=SUPPORT)
-        MailSettings.objects.create(workspace=workspace, undo_seconds=0)
+        MailSettings.unscoped.create(workspace=workspace, undo_seconds=0)
         maria = make_agent(workspace)
         client.force_login(maria.user)
 
@@ -176,7 +187,7 @@ class TestAConversation:
         assert "<strong>new</strong>" in answered.get_body(("html",)).get_content()
         assert answered["Auto-Submitted"] is None
         comment = Comment.objects.for_workspace(workspace).get()
-        assert until(lambda: Comment.unscoped.get(pk=comment.pk).delivery["state"] == "sent")
+        assert until(lambda: fares(comment)["state"] == "sent")
 
         # Their own mail program answers, with the history below.
         send(listener_port, answer_to(answered, "It works now, thank you!"), to=str(answered["Reply-To"]))
@@ -202,8 +213,8 @@ class TestAConversation:
         with smtplib.SMTP("127.0.0.1", listener_port, timeout=20) as server:
             server.sendmail("", [SUPPORT], bounce_of(customers.to(JANE)[3]))
         last = Comment.objects.for_workspace(workspace).filter(author_type="agent").latest("created_at")
-        assert until(lambda: Comment.unscoped.get(pk=last.pk).delivery["state"] == "bounced")
-        assert "user unknown" in Comment.unscoped.get(pk=last.pk).delivery["reason"]
+        assert until(lambda: fares(last)["state"] == "bounced")
+        assert "user unknown" in fares(last)["reason"]
         ticket.refresh_from_db()
         assert ticket.status == "pending"
         assert Undeliverable.objects.for_workspace(workspace).filter(address=JANE).exists()
@@ -220,3 +231,58 @@ class TestAConversation:
             == Outgoing.objects.for_workspace(workspace).filter(status__in=["sent", "bounced"]).count()
         )
         assert not Incoming.objects.for_workspace(workspace).filter(outcome="quarantined").exists()
+
+
+class TestTwoMachines:
+    """A program that answers every mail at once, without saying that it is one: the worst there is."""
+
+    @pytest.fixture
+    def mailbox(self) -> Any:
+        return MailboxFactory(address=SUPPORT)
+
+    def go_on(
+        self, mailbox: Any, answer: Callable[[EmailMessage], EmailMessage], *, pace: int = 60, by_rule: bool = False
+    ) -> int:
+        """Let the two talk, a round every `pace` seconds, until nobody says anything any more; how many mails we sent.
+        With `by_rule` we answer each of their messages, as an automation rule may.
+        """
+        began = timezone.now()
+        waiting, sent = [write("Hello", "Is anybody there?")], 0
+        for number in range(200):
+            now = began + dt.timedelta(seconds=pace * number)
+            for letter in waiting:
+                row = receiving.accept(
+                    raw=letter.as_bytes(), mailbox=mailbox, way="smtp", envelope_from=JANE, envelope_to=SUPPORT, now=now
+                )
+                done = receiving.process(incoming_id=row.pk, now=now)
+                if by_rule and done is not None and done.outcome == "comment_added":
+                    conversation.automatic_reply(ticket=done.ticket, body="We have it.", actor=SYSTEM, now=now)
+            out.outbox.clear()
+            due = Outgoing.unscoped.filter(status="waiting", next_at__lte=now).order_by("pk")
+            for pk in list(due.values_list("pk", flat=True)):
+                sending.send(outgoing_id=pk, now=now)
+            mails = [BytesParser(policy=modern).parsebytes(mail.message().as_bytes()) for mail in out.outbox]
+            sent += len(mails)
+            waiting = [answer(mail) for mail in mails]
+            if not waiting:
+                return sent
+        pytest.fail("They never stopped.")
+
+    # Ten mails in ten minutes, twenty in an hour, forty in a day: the slower they are, the more steps they reach.
+    @pytest.mark.parametrize(("pace", "most"), [(1, 10), (60, 20), (600, 40)])
+    def test_that_answer_each_other_stop_within_the_caps(self, mailbox, pace, most):
+        sent = self.go_on(mailbox, lambda mail: answer_to(mail, "I am a machine, too."), pace=pace, by_rule=True)
+        assert 1 <= sent <= most
+
+    @pytest.mark.parametrize(("pace", "most"), [(1, 10), (60, 20), (600, 40)])
+    def test_that_begin_anew_each_time_stop_within_the_caps(self, mailbox, pace, most):
+        sent = self.go_on(mailbox, lambda mail: write("Anew", f"I am a machine, too: {mail['Subject']}"), pace=pace)
+        assert 1 <= sent <= most
+        assert Outgoing.unscoped.filter(status="held").count() == 1
+
+    def test_end_after_an_acknowledgement_where_nobody_else_answers(self, mailbox):
+        assert self.go_on(mailbox, lambda mail: answer_to(mail, "I am a machine, too.")) == 1
+
+    def test_that_say_what_they_are_are_answered_by_nothing(self, mailbox):
+        away = self.go_on(mailbox, lambda mail: answer_to(mail, "Away.", Auto_Submitted="auto-replied"), by_rule=True)
+        assert away == 1  # the acknowledgement of what a person wrote

@@ -47,6 +47,9 @@ BusinessHours, WorkingHours, Policy, Job = (
 Mailbox, Incoming, BlockedSender, NoticePreference = (
     apps.get_model("mail", name) for name in ("Mailbox", "Incoming", "BlockedSender", "NoticePreference")
 )
+MailSettings, Outgoing, ParsingRule, Undeliverable = (
+    apps.get_model("mail", name) for name in ("MailSettings", "Outgoing", "ParsingRule", "Undeliverable")
+)
 CHANGEABLE: tuple[Any, ...] = (
     Activity,
     Attachment,
@@ -58,15 +61,21 @@ CHANGEABLE: tuple[Any, ...] = (
     DryRun,
     Field,
     Invitation,
+    Incoming,
     Job,
     Macro,
+    MailSettings,
+    Mailbox,
     Membership,
     NoticePreference,
+    Outgoing,
+    ParsingRule,
     Policy,
     Recurring,
     Rule,
     Team,
     Ticket,
+    Undeliverable,
     View,
     WorkingHours,
 )
@@ -248,11 +257,36 @@ PAGES = [
     *rows("GET", "mail:comment-original", SIGNED_IN, "comment"),
     *rows("GET", "mail:delivery", SIGNED_IN, "comment"),
     *rows("POST", "mail:resend", "agent", "comment"),
-    *rows("POST", "mail:take-back", "agent", "comment"),
+    *rows("POST", "mail:take-back", "agent", "own_comment"),
     *rows("GET POST", "mail:not-a-ticket", "agent", "ticket", block="address"),
     *rows("POST", "mail:unblock", "agent", pattern="@spam.example"),
     *rows("GET POST", "mail:notices", SIGNED_IN),
     *rows("GET", "mail:mentions", SIGNED_IN),
+    # Settings of mail
+    *rows("GET", "mail:mailboxes", "admin"),
+    *rows("GET POST", "mail:mailbox-new", "admin"),
+    *rows("GET POST", "mail:mailbox-edit", "admin", "mailbox"),
+    *rows("POST", "mail:mailbox-secret", "admin", "mailbox"),
+    *rows("POST", "mail:mailbox-default", "admin", "mailbox"),
+    *rows("POST", "mail:mailbox-switch", "admin", "mailbox", is_active="0"),
+    *rows("POST", "mail:mailbox-delete", "admin", "mailbox"),
+    *rows("GET POST", "mail:writing", "admin"),
+    *rows("GET", "mail:rules", "admin"),
+    *rows("GET POST", "mail:rule-new", "admin"),
+    *rows("GET POST", "mail:rule-edit", "admin", "parsing_rule"),
+    *rows("POST", "mail:rule-move", "admin", "parsing_rule", direction="down"),
+    *rows("POST", "mail:rule-switch", "admin", "parsing_rule", is_active="0"),
+    *rows("POST", "mail:rule-delete", "admin", "parsing_rule"),
+    *rows("GET POST", "mail:rules-try", "admin"),
+    *rows("GET", "mail:trace", "admin"),
+    *rows("GET", "mail:incoming", "admin", "incoming"),
+    *rows("POST", "mail:incoming-rerun", "admin", "incoming"),
+    *rows("POST", "mail:incoming-delete", "admin", "incoming"),
+    *rows("GET", "mail:outgoing", "admin"),
+    *rows("POST", "mail:outgoing-resend", "admin", "outgoing"),
+    *rows("GET POST", "mail:addresses", "admin", pattern="@spam.example"),
+    *rows("POST", "mail:sender-unblock", "admin", pattern="@spam.example"),
+    *rows("POST", "mail:reachable", "admin", address="dead@customers.example"),
     # Portal
     *rows("GET POST", "portal:submit", ANYBODY, "slug"),
 ]
@@ -428,6 +462,16 @@ class World:
             )  # fmt: skip
             message.raw.save("m.eml", ContentFile(MAIL))
             self.things["incoming"] = message.pk
+        self.things["mailbox"] = mailbox.pk
+        self.things["parsing_rule"] = ParsingRule.unscoped.create(
+            workspace=self.workspace, mailbox=mailbox, name="r", position=1, actions=[{"do": "drop"}]
+        ).pk
+        self.things["outgoing"] = Outgoing.unscoped.create(
+            workspace=self.workspace, mailbox=mailbox, ticket=self.ticket,
+            comment=make_reply(self.ticket, agent), activity_id=uuid4(), kind="reply",
+            recipient="x@customers.example", message_id=uuid4().hex, status="failed", created_at=NOW,
+            ended_at=NOW,
+        ).pk  # fmt: skip
         self.belongs_to("agent")
 
     def belongs_to(self, role: str) -> None:

@@ -39,6 +39,8 @@ if (composer && taken) {
   }
   body.dispatchEvent(new Event("input", { bubbles: true })); // so that it is kept as a draft
   body.focus();
+  const conversation = document.getElementById("conversation");
+  conversation.scrollTop = conversation.scrollHeight;
 }
 
 // --- @ in a note offers members: a list box that the text field controls (the combobox pattern of WAI-ARIA).

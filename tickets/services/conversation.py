@@ -361,7 +361,7 @@ def delete_comment(*, comment: Comment, editor: Membership, now: dt.datetime) ->
 
 @transaction.atomic
 def take_back(*, comment: Comment, author: Membership, now: dt.datetime) -> str:
-    """An agent takes back an answer that nobody has got yet; gives its text, to be written on.
+    """An agent takes back an answer that nobody has got yet; gives its text, to be written on. Its files wait.
 
     It leaves the conversation, the log says so. What it did to the ticket is undone: the move to another status
     that came with it, where the lifecycle leads back and nobody has moved the ticket since, and the first response
@@ -381,6 +381,9 @@ def take_back(*, comment: Comment, author: Membership, now: dt.datetime) -> str:
         raise Conflict("A note is sent to nobody; it can be deleted.", code="not_sent")
     fresh.deleted_at = now
     fresh.save(update_fields=["deleted_at"])
+    # Its files wait for the comment that is written instead.
+    own = Attachment.objects.for_workspace(ticket.workspace_id).filter(comment=fresh, uploaded_by_id=author.user_id)
+    own.update(comment=None, is_internal=True)
     public = ticket.comments.filter(is_internal=False)
     newest = public.filter(deleted_at=None).order_by("-created_at").values_list("created_at", flat=True).first()
     ticket.last_message_at = newest or ticket.created_at

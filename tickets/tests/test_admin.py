@@ -114,6 +114,7 @@ def fill(workspace: Workspace, start: int, count: int) -> None:
         IdempotencyKey.unscoped.create(workspace=workspace, caller="x", key=word, endpoint="/", body_hash=word)
         give_service_levels(workspace, word, first, member)
         give_automation(workspace, word, first, team)
+        give_mail(workspace, word, first, comment, member)
         apps.get_model("portal", "Satisfaction").unscoped.create(
             workspace=workspace, ticket=first, contact=contact, rating=5, resolved_at=NOW
         )
@@ -174,6 +175,39 @@ def give_automation(workspace: Workspace, word: str, ticket: Ticket, team: Any) 
     )
 
 
+def give_mail(workspace: Workspace, word: str, ticket: Ticket, comment: Comment, member: Membership) -> None:
+    """A row of every model of mail."""
+    model = {model.__name__: model.unscoped for model in apps.get_app_config("mail").get_models()}  # type: ignore[attr-defined]
+    mailbox = model["Mailbox"].create(workspace=workspace, address=f"{word}@acme.example".lower())
+    model["MailSettings"].get_or_create(workspace=workspace)
+    model["ParsingRule"].create(workspace=workspace, mailbox=mailbox, name=word, position=1)
+    model["Incoming"].create(
+        workspace=workspace,
+        mailbox=mailbox,
+        size=1,
+        sha256=word,
+        way="smtp",
+        received_at=NOW,
+        ticket=ticket,
+        comment=comment,
+    )
+    model["BlockedSender"].create(workspace=workspace, pattern=f"{word}@spam.example", created_by=member.user)
+    model["Outgoing"].create(
+        workspace=workspace,
+        mailbox=mailbox,
+        ticket=ticket,
+        comment=comment,
+        activity_id=comment.pk,
+        kind="reply",
+        recipient=f"{word}@example.com",
+        message_id=word,
+        next_at=NOW,
+        created_at=NOW,
+    )
+    model["Undeliverable"].create(workspace=workspace, address=f"{word}@example.com", bounced_at=NOW)
+    model["NoticePreference"].create(workspace=workspace, membership=member)
+
+
 @pytest.fixture
 def owner() -> Membership:
     return MembershipFactory(role="owner", user__name="Olga Owner")
@@ -203,7 +237,7 @@ def ours() -> list[Any]:
     return [
         model
         for model in admin.site._registry
-        if model._meta.app_label in {"accounts", "api", "tickets", "automation", "slas", "portal"}
+        if model._meta.app_label in {"accounts", "api", "tickets", "automation", "mail", "slas", "portal"}
     ]
 
 
@@ -219,7 +253,7 @@ class TestEveryModel:
     def test_is_registered(self) -> None:
         models = [
             model
-            for label in ("accounts", "api", "tickets", "automation", "slas", "portal")
+            for label in ("accounts", "api", "tickets", "automation", "mail", "slas", "portal")
             for model in apps.get_app_config(label).get_models()
         ]
         assert [model for model in models if not admin.site.is_registered(model)] == [TicketTag]  # inside its ticket

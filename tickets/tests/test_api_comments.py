@@ -251,3 +251,9 @@ class TestChange:
         comment = make_reply(ticket, maria)
         with nothing_written():
             refused(api.put(f"{path}/{comment.pk}", body), 400, field)
+
+
+def test_the_answer_to_a_public_comment_says_that_its_mail_waits_and_a_note_is_not_mailed(api, path, ticket):
+    delivery = api.post(path, {"body": "Hello", "is_internal": False}).json()["delivery"]
+    assert (delivery["state"], delivery["to"], delivery["reason"]) == ("waiting", [ticket.requester_email], "")
+    assert api.post(path, {"body": "Hm", "is_internal": True}).json()["delivery"] is None

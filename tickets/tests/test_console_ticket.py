@@ -205,9 +205,12 @@ class TestTakenBack:
         comment = self.taken(maria, ticket)
         upload = SimpleUploadedFile("plan.txt", b"words")
         file = files.attach(ticket=ticket, upload=upload, uploaded_by=maria.user, actor=base.agent(maria), now=LATER)
-        html = show(maria, ticket, taken_back=str(comment.pk), view="all").content.decode()
+        other = SimpleUploadedFile("other.txt", b"words")
+        files.attach(ticket=ticket, upload=other, uploaded_by=maria.user, actor=base.agent(maria), now=LATER)
+        html = show(maria, ticket, taken_back=str(comment.pk), waiting=str(file.pk), view="all").content.decode()
         assert "Dear &lt;Jane&gt;,\nno.</textarea>" in html
         assert f'name="waiting" value="{file.pk}"' in html and "plan.txt" in html
+        assert "other.txt" not in html.split('id="composer"')[1].split("</form>")[0]
         assert f'action="/tickets/{ticket.pk}/reply?view=all"' in html  # the next page begins empty again
 
     def test_only_ones_own_that_was_taken_out(self, maria: Membership, ticket: Ticket) -> None:

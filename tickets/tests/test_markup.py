@@ -76,6 +76,8 @@ def test_only_html_that_was_sanitised_is_written_into_a_page_as_it_is():
         "message.html",  # a comment's or the request's, for the customer
         "html",  # the preview of a reply
         "field.help_text",  # our own words
+        "body_html",  # of a mail: a comment's, sanitised again
+        "one.html",  # of a mail: the messages before
     }
 
 

@@ -196,7 +196,7 @@ def _answers(ticket: Any) -> list[dict[str, Any]]:
 def kept_query(request: HttpRequest) -> str:
     """The query string that leads back to the list one came from, with its question mark."""
     given = request.GET.copy()
-    for once in ("canned", "taken_back"):
+    for once in ("canned", "taken_back", "waiting"):
         given.pop(once, None)
     return f"?{given.urlencode()}" if given else ""
 
@@ -306,10 +306,7 @@ def _taken_back(request: WorkspaceRequest, ticket: Ticket) -> tuple[str, list[At
     comment = rows.filter(pk=pk, ticket=ticket, author_user=request.user).first()
     if comment is None:
         return "", []
-    free = Attachment.objects.for_workspace(request.workspace).filter(
-        ticket=ticket, comment=None, is_internal=True, uploaded_by=request.user
-    )
-    return comment.body, list(free.order_by("created_at", "pk"))
+    return comment.body, _waiting(request, ticket)
 
 
 @require_safe
@@ -412,9 +409,10 @@ def reply(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
 
 
 def _waiting(request: WorkspaceRequest, ticket: Ticket) -> list[Attachment]:
-    """The reader's uploaded files that a held reply named, still waiting for their comment."""
+    """The reader's uploaded files that a held or taken back reply named, still waiting for their comment."""
+    given = request.POST if request.method == "POST" else request.GET
     try:
-        ids = [UUID(value) for value in request.POST.getlist("waiting")[:50]]
+        ids = [UUID(value) for value in given.getlist("waiting")[:50]]
     except ValueError:
         return []
     if not ids:

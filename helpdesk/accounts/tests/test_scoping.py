@@ -47,7 +47,7 @@ MAY_READ_ACROSS = {
     "tickets/mail/services/composing.py": "the mail of a row that is known already",
     "tickets/mail/services/sending.py": "a worker sends the mail that a task names, and what is due in all",
     "tickets/mail/services/notices.py": "the comment that an activity names",
-    "tickets/mail/services/rules.py": "rules read for one workspace are counted and put in order",
+    "tickets/mail/services/rules.py": "rules that were read for one workspace are counted",
     "tickets/search.py": "subjects for the admin, whose own rows are scoped",
     "tickets/services/editing.py": "purges the trash of every workspace",
 }

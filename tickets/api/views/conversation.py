@@ -81,6 +81,8 @@ class Comments(TicketView):
                 channel="api",
                 now=self.now,
             )
+        if not comment.is_internal:
+            comment.refresh_from_db(fields=["delivery"])  # whoever mails it has said so in the same transaction
         return Response(_comment_json(comment), status=201)
 
 

@@ -365,7 +365,9 @@ class TestAsking:
         self, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
     ) -> None:
         queued: list[Any] = []
-        monkeypatch.setattr("tickets.dispatch.celery_app.send_task", lambda name, args: queued.append((name, args)))
+        monkeypatch.setattr(
+            "tickets.dispatch.celery_app.send_task", lambda name, args, **more: queued.append((name, args))
+        )
         rule = make_rule(workspace, NOTE)
         with django_capture_on_commit_callbacks() as callbacks:
             asked = dry_run.ask(rule=rule, member=None, now=NOW)

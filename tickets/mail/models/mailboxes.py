@@ -1,13 +1,14 @@
 """Where mail comes in and under which name it goes out, and what is done with what comes in."""
 
 import datetime as dt
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from helpdesk.accounts.models import Team, Workspace, WorkspaceModel
+from helpdesk.accounts.models import Team, Workspace, WorkspaceManager, WorkspaceModel
 from tickets.lifecycle import Priority
 from tickets.models import Category
 
@@ -123,6 +124,9 @@ class MailSettings(models.Model):
     link_files_over = models.PositiveIntegerField(
         default=7 * 1024 * 1024, help_text="Bytes; files of a mail that are larger together are sent as links."
     )
+
+    unscoped = models.Manager()
+    objects: ClassVar[WorkspaceManager[Any]] = WorkspaceManager()
 
     class Meta:
         db_table = "mail_settings"

@@ -55,7 +55,9 @@ def fold(text: str, html: str = "", *, forwarded: bool = False) -> Folded:
     if not below and rich.folded_text:
         # A language we do not know, or a signature only HTML marks: what the structure says holds for the text.
         cut = _cut_after(lines, rich.text)
-        above, below = split(lines, [at < cut for at in range(len(lines))])
+        parted = split(lines, [at < cut for at in range(len(lines))])
+        # A text of which the HTML shows nothing says something else: it is not hidden.
+        above, below = parted if parted[0] else (above, below)
     if not _agree(above, rich):
         return Folded(above, below, "", "")
     return Folded(above, below, rich.html, rich.folded_html)

@@ -4,6 +4,7 @@ import datetime as dt
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from email.policy import Compat32
 from email.utils import formataddr
 from functools import lru_cache
 from typing import Any
@@ -27,6 +28,34 @@ NAMED_FIRST, NAMED_LAST = 20, 20  # Message-IDs in References
 MOST_QUOTED = 50  # messages of "the whole conversation"
 LONGEST_QUOTED = 100_000  # characters of them together
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+class _WholeIds(Compat32):
+    """How lines are folded: every Message-ID in a line with nothing before it but the name of its header.
+
+    Ours are longer than the 78 characters at which Python begins a new line, which leaves the first line
+    empty. RFC 5322, 2.1.1 allows 998; some servers do not read an id that begins on the second line.
+    """
+
+    def fold(self, name: str, value: Any) -> str:
+        """The lines of a header."""
+        if name.lower() in ("message-id", "in-reply-to", "references"):
+            return f"{name}: {f'{self.linesep} '.join(str(value).split())}{self.linesep}"
+        return super().fold(name, value)
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        """The lines of a header, as they are sent."""
+        return self.fold(name, value).encode("ascii", "surrogateescape")
+
+
+class Letter(EmailMultiAlternatives):
+    """A mail whose Message-IDs are not broken."""
+
+    def message(self) -> Any:  # type: ignore[override]  # the stubs are of a later Django
+        """The mail as it is sent."""
+        made = super().message()
+        made.policy = _WholeIds()
+        return made
 
 
 class NothingToSend(Exception):
@@ -59,7 +88,7 @@ def compose(outgoing: Outgoing, *, now: dt.datetime) -> EmailMultiAlternatives:
         raise NothingToSend("The ticket is in the trash.")
     if comment is not None and comment.deleted_at is not None:
         raise NothingToSend("The message was deleted.")
-    own = MailSettings.objects.filter(workspace_id=outgoing.workspace_id).first() or MailSettings()
+    own = MailSettings.objects.for_workspace(outgoing.workspace_id).first() or MailSettings()
     files = _files(outgoing, comment)
     context: dict[str, Any] = {
         "kind": outgoing.kind,
@@ -93,7 +122,7 @@ def compose(outgoing: Outgoing, *, now: dt.datetime) -> EmailMultiAlternatives:
         for file in files
         if not attached
     ]
-    mail = EmailMultiAlternatives(
+    mail = Letter(
         _subject(outgoing),
         _rendered(outgoing.kind, "txt", context).strip() + "\n",
         from_email=formataddr((_sender_name(outgoing, comment), _address(outgoing))),

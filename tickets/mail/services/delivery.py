@@ -27,7 +27,7 @@ def refresh(comment_id: UUID) -> None:
 
 def tell(mails: Sequence[Outgoing]) -> None:
     """Write `Comment.delivery` of comments whose mails these are, all of them and just made."""
-    for comment_id in {mail.comment_id for mail in mails}:
+    for comment_id in {mail.comment_id for mail in mails if mail.comment_id}:
         told = _told([mail for mail in mails if mail.comment_id == comment_id])
         Comment.unscoped.filter(pk=comment_id).update(delivery=told)
 

@@ -68,6 +68,11 @@ def _topics(activity: Activity) -> dict[UUID, list[str]]:
     return topics
 
 
+def is_member(*, workspace_id: UUID, user_id: UUID) -> bool:
+    """Whether the person works in the workspace now."""
+    return bool(_reachable(workspace_id, [user_id]))
+
+
 def _reachable(workspace_id: UUID, user_ids: Sequence[UUID]) -> list[Membership]:
     members = Membership.objects.for_workspace(workspace_id).filter(
         user_id__in=user_ids, is_active=True, user__is_active=True

@@ -18,6 +18,7 @@ from django.db.models import OuterRef, Subquery
 from helpdesk.errors import NotFound
 from tickets.mail.models import Incoming, Undeliverable
 from tickets.mail.parsing import message
+from tickets.mail.parsing.html import is_affordable
 from tickets.mail.parsing.message import Message, Unreadable
 from tickets.models import Ticket
 from tickets.services import files
@@ -62,6 +63,7 @@ class Shown:
     message: Message | None  # None: its bytes cannot be read
     html: str = ""  # safe to put into a page
     remote_images: int = 0  # how many images of other servers it wants to show
+    is_too_heavy: bool = False  # its HTML would take too long to make safe: only the text is shown
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
@@ -128,6 +130,8 @@ def show(*, incoming: Incoming, with_images: bool, inline_address: Callable[[int
         read = message.read(raw_of(incoming), envelope_from=incoming.envelope_from)
     except Unreadable:
         return Shown(None)
+    if not is_affordable(read.html):
+        return Shown(read, is_too_heavy=True)
     html, remote = clean(read, with_images=with_images, inline_address=inline_address)
     return Shown(read, html, remote)
 
@@ -136,7 +140,7 @@ def clean(read: Message, *, with_images: bool, inline_address: Callable[[int], s
     """The message's HTML, safe to show, and how many images it wants to fetch from other servers.
 
     Those are left out unless `with_images`; the ones that came with it (`cid:`, RFC 2392) are led to where we
-    serve them.
+    serve them. Ask `is_affordable` first: hostile HTML would take minutes.
     """
     places = {file.content_id: place for place, file in enumerate(read.files) if file.content_id}
     remote = 0
@@ -162,7 +166,8 @@ def clean(read: Message, *, with_images: bool, inline_address: Callable[[int], s
         return address if with_images else None
 
     html = nh3.clean(
-        read.html,
+        # The sanitiser writes each as an entity, in time that grows with the square of them.
+        read.html.replace("\u00a0", " "),
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         clean_content_tags={"script", "style", "title", "svg", "math", "template", "noscript", "object", "iframe"},

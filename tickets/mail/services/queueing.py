@@ -46,7 +46,7 @@ class Context:
 def contexts(tickets: Iterable[Ticket]) -> dict[UUID, Context]:
     """The context of each ticket by its id, in one query."""
     ids = list({ticket.pk for ticket in tickets})
-    own = MailSettings.objects.filter(workspace=OuterRef("workspace"))
+    own = MailSettings.unscoped.filter(workspace=OuterRef("workspace"))
     came_to = Incoming.unscoped.filter(ticket=OuterRef("pk"), mailbox__is_active=True).order_by("-received_at", "-pk")
     mailboxes = Mailbox.unscoped.filter(workspace=OuterRef("workspace"), is_active=True)
     others = Participant.unscoped.filter(ticket=OuterRef("pk")).order_by("created_at", "pk")
@@ -82,9 +82,16 @@ def contexts(tickets: Iterable[Ticket]) -> dict[UUID, Context]:
             tells_resolution=default.tells_resolution if row["tells_resolution"] is None else row["tells_resolution"],
             mailbox_id=UUID(mailbox["id"]) if mailbox else None,
             domain=mailbox["address"].rpartition("@")[2] if mailbox else settings.MAIL_DOMAIN,
-            customers=tuple({person.email: person for person in reversed(people)}.values())[::-1],
+            customers=_each_once(people),
         )
     return found
+
+
+def _each_once(people: Iterable[Person]) -> tuple[Person, ...]:
+    found: dict[str, Person] = {}
+    for person in people:
+        found.setdefault(person.email, person)
+    return tuple(found.values())
 
 
 def mailbox_of(ticket_id: UUID) -> Mailbox | None:
@@ -117,8 +124,6 @@ def follow(activities: Sequence[Activity]) -> list[Outgoing]:
     """
     fresh = [activity for activity in activities if activity.dispatched_at is None]
     told = [activity for activity in fresh if _concerns_customers(activity)]
-    if all(activity.event == Event.RESOLVED for activity in told):
-        told = [activity for activity in told if not _answer_tells(activity)]
     interested = notices.wanted(fresh)
     if not told and not interested:
         return []
@@ -189,7 +194,7 @@ def _to_customers(activity: Activity, context: Context) -> list[Wish]:
             ]
         case Event.CREATED if context.acknowledges:
             return [Wish(activity, "acknowledgement", context.customers[0])]
-        case Event.RESOLVED if context.tells_resolution:
+        case Event.RESOLVED if context.tells_resolution and not _answer_tells(activity):
             return [Wish(activity, "resolution", person) for person in context.customers]
     return []
 

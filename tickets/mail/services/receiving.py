@@ -19,6 +19,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import F, Q
 
@@ -30,6 +31,7 @@ from tickets.mail.models import Incoming, Mailbox
 from tickets.mail.parsing import authentication, charsets, headers, languages, quotes
 from tickets.mail.parsing import message as messages
 from tickets.mail.parsing.headers import Address, all_of
+from tickets.mail.parsing.html import is_affordable
 from tickets.mail.parsing.message import Message
 from tickets.mail.services import blocking, bounces, delivery, rules, threading
 from tickets.mail.services.rules import Decision
@@ -48,6 +50,7 @@ BEHIND = dt.timedelta(seconds=3)  # behind a message that it answers and that wa
 LONGEST_BEHIND = dt.timedelta(minutes=5)
 MOST_ATTEMPTS = 3
 MOST_FILES = 50
+MOST_HTML = 60_000  # see `parsing.html.cost`: what is sanitised in a quarter of a second
 MOST_GUESTS = 20  # people in To and Cc who begin to take part
 MOST_OTHERS = 100  # that are kept in `Incoming.cc`
 NO_TEXT = "(This message has no text.)"
@@ -341,7 +344,7 @@ class _Work:
     def forget_files(self) -> None:
         """Delete the files that were kept in a transaction which was rolled back."""
         for attachment in self.attachments:
-            if attachment.file and attachment.file._committed:
+            if attachment.file and not attachment._state.adding:
                 attachment.file.delete(save=False)
 
     # --- The steps ------------------------------------------------------------------------------
@@ -505,6 +508,9 @@ class _Work:
 
     def _words(self, message: Message) -> _Words:
         folded = quotes.fold(message.text, message.html, forwarded=languages.is_forward_subject(message.subject))
+        if not is_affordable(folded.html + folded.folded_html, budget=MOST_HTML):
+            self.trace.add("html", "left out", "It would take too long to make it safe; its text is shown.")
+            folded = replace(folded, html="", folded_html="")
         body = folded.text.strip()
         if folded.folded_text:
             self.trace.add("fold", "folded", f"{len(folded.folded_text)} characters of history and signature.")
@@ -529,7 +535,7 @@ class _Work:
                 self.trace.add("file", "left out", notes[-1])
                 break
             try:
-                upload = ContentFile(content, name=name or "file")
+                upload = SimpleUploadedFile(name or "file", content)
                 self.attachments.append(files.prepare(workspace_id=workspace_id, upload=upload, now=self.now))
             except InvalidInput as error:
                 self.trace.add("file", "left out", f"{name}: {error.detail}")

@@ -479,17 +479,39 @@ def _cleaned_parts(
     return cleaned
 
 
+class _Gathered:
+    """What is wrong with the parts of one thing, so that all of it is said at once."""
+
+    def __init__(self) -> None:
+        self._errors: dict[str, list[str]] = {}
+
+    def of(self, clean: Callable[[], Any]) -> Any:
+        """What `clean` gives; None where it refuses."""
+        try:
+            return clean()
+        except InvalidInput as error:
+            self._errors |= error.errors
+            return None
+
+    def complain(self) -> None:
+        """Raise InvalidInput naming every place that was refused, if there is one."""
+        if self._errors:
+            raise InvalidInput.of_all(self._errors)
+
+
 def _clean_test(place: str, test: Mapping[str, Any]) -> dict[str, Any]:
-    what = base.choice(f"{place}.field", test.get("field"), FIELDS)
-    operator = base.choice(f"{place}.operator", test.get("operator"), OPERATORS)
+    gathered = _Gathered()
+    what = gathered.of(lambda: base.choice(f"{place}.field", test.get("field"), FIELDS))
+    operator = gathered.of(lambda: base.choice(f"{place}.operator", test.get("operator"), OPERATORS))
     cleaned = {"field": what, "operator": operator}
     if what == "header":
-        cleaned["header"] = _header_name(f"{place}.header", test.get("header"))
-    wanted = f"{place}.value"
+        cleaned["header"] = gathered.of(lambda: _header_name(f"{place}.header", test.get("header")))
+    wanted, value = f"{place}.value", test.get("value")
     if operator == "matches":
-        cleaned["value"] = clean_pattern(wanted, test.get("value"))
+        cleaned["value"] = gathered.of(lambda: clean_pattern(wanted, value))
     else:
-        cleaned["value"] = base.text(wanted, test.get("value"), longest=MAX_PATTERN, one_line=True)
+        cleaned["value"] = gathered.of(lambda: base.text(wanted, value, longest=MAX_PATTERN, one_line=True))
+    gathered.complain()
     return cleaned
 
 
@@ -507,8 +529,10 @@ def clean_pattern(place: str, value: Any, *, groups: int | None = None) -> str:
     try:
         compiled = _compile(pattern)
     except (re2.error, UnicodeError) as error:
-        why = error.args[0].decode(errors="replace") if error.args and isinstance(error.args[0], bytes) else str(error)
-        raise InvalidInput.of(place, f"This is no regular expression: {why}.") from None
+        told = error.args[0] if error.args else ""
+        what, _, where = (told.decode(errors="replace") if isinstance(told, bytes) else str(told)).partition(": ")
+        said = f"{what} in “{where}”" if where else what
+        raise InvalidInput.of(place, f"This is no regular expression: {said}.") from None
     if groups is not None and compiled.groups > groups:
         raise InvalidInput.of(place, "This must have one group in round brackets; write the others as (?:…).")
     return pattern
@@ -549,22 +573,31 @@ def _clean_tags(place: str, value: Any) -> list[str]:
 
 
 def _clean_map(place: str, action: Mapping[str, Any], named: _Named) -> dict[str, Any]:
-    source = base.choice(f"{place}.source", action.get("source"), SOURCES)
-    target = action.get("target")
-    if isinstance(target, str) and target.startswith(CUSTOM):
-        if target.removeprefix(CUSTOM) not in named.of("fields"):
-            raise InvalidInput.of(f"{place}.target", "Choose a field.")
-    else:
-        target = base.choice(f"{place}.target", target, TARGETS)
+    gathered = _Gathered()
+    source = gathered.of(lambda: base.choice(f"{place}.source", action.get("source"), SOURCES))
+    target = gathered.of(lambda: _clean_target(f"{place}.target", action.get("target"), named))
     cleaned = {"source": source, "target": target, "pattern": ""}
     if source == "header":
-        cleaned["header"] = _header_name(f"{place}.header", action.get("header"))
-    pattern = action.get("pattern") or ""
-    if pattern:
-        cleaned["pattern"] = clean_pattern(f"{place}.pattern", pattern, groups=1)
-    elif source == "body":
-        raise InvalidInput.of(f"{place}.pattern", "Say which part of the text, like Order: (\\d+).")
+        cleaned["header"] = gathered.of(lambda: _header_name(f"{place}.header", action.get("header")))
+    if action.get("pattern") or source == "body":
+        cleaned["pattern"] = gathered.of(lambda: _clean_part(f"{place}.pattern", action.get("pattern")))
+    gathered.complain()
     return cleaned
+
+
+def _clean_target(place: str, target: Any, named: _Named) -> str:
+    if isinstance(target, str) and target.startswith(CUSTOM):
+        if target.removeprefix(CUSTOM) in named.of("fields"):
+            return target
+    elif target in TARGETS:
+        return str(target)
+    raise InvalidInput.of(place, "Choose a field.")
+
+
+def _clean_part(place: str, pattern: Any) -> str:
+    if not pattern:
+        raise InvalidInput.of(place, "Say which part of the text, like Order: (\\d+).")
+    return clean_pattern(place, pattern, groups=1)
 
 
 # --- In words -----------------------------------------------------------------------------------
@@ -598,3 +631,50 @@ def target_words(target: str, fields: Mapping[str, str]) -> str:
         key = target.removeprefix(CUSTOM)
         return f"the field “{fields.get(key, key)}”"
     return known.get(target, target)
+
+
+def when_words(rule: ParsingRule) -> str:
+    """Which messages a rule is for: a sentence without its full stop."""
+    where = f"Mail to {rule.mailbox.address}" if rule.mailbox else "Every message"
+    if not rule.tests:
+        return where
+    tests = (" and " if rule.needs_all else " or ").join(test_words(test) for test in rule.tests)
+    return f"{where}, when {tests}"
+
+
+def then_words(rule: ParsingRule, names: Mapping[str, str], fields: Mapping[str, str]) -> list[str]:
+    """What a rule does, action by action. `names`: of categories, teams and agents by their ids; `fields`: labels of
+    custom fields by key.
+    """
+    return [_action_words(action, names, fields) for action in rule.actions]
+
+
+def _action_words(action: Mapping[str, Any], names: Mapping[str, str], fields: Mapping[str, str]) -> str:
+    doing, value = action.get("do"), action.get("value")
+    if doing == "drop":
+        return "drop it"
+    if doing == "map":
+        part = f", what matches {action['pattern']}" if action.get("pattern") else ""
+        return f"take {target_words(str(action.get('target')), fields)} from {source_words(action)}{part}"
+    if doing == "add_tags":
+        return f"add {', '.join(map(str, value or ()))}"
+    named = str(value).capitalize() if doing == "set_priority" else names.get(str(value), "what was deleted")
+    start = {"set_priority": "priority", "set_category": "category", "set_team": "team", "assign": "agent"}
+    return f"{start.get(str(doing), str(doing))} {named.strip()}"
+
+
+def decision_words(decision: Decision, names: Mapping[str, str], fields: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What would be set, as labels and values."""
+    said = [
+        ("Priority", (decision.priority or "").capitalize()),
+        ("Category", names.get(str(decision.category_id), "").strip()),
+        ("Team", names.get(str(decision.team_id), "")),
+        ("Assignee", names.get(str(decision.assignee_id), "")),
+        ("Tags", ", ".join(decision.tags)),
+        ("Requester’s address", decision.requester_email),
+        ("Requester’s name", decision.requester_name),
+    ]
+    for key, value in decision.custom_fields.items():
+        shown = {True: "Yes", False: "No"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+        said.append((fields.get(key, key), shown))
+    return [(label, value) for label, value in said if value]

@@ -5,6 +5,7 @@ the same Message-ID, so that of a mail that the server had taken already there i
 that mail programs recognise.
 """
 
+import contextlib
 import datetime as dt
 import logging
 import smtplib
@@ -24,7 +25,7 @@ from helpdesk.errors import Conflict, NotAllowed, NotFound
 from tickets import dispatch
 from tickets.mail import tokens
 from tickets.mail.models import Mailbox, MailSettings, Outgoing
-from tickets.mail.services import caps, composing, delivery, queueing, smtp
+from tickets.mail.services import caps, composing, delivery, notices, queueing, smtp
 from tickets.mail.services.queueing import IS_TEST, SEND_TASK
 from tickets.models import Comment
 from tickets.services import base, conversation
@@ -89,6 +90,8 @@ def _lease(outgoing_id: UUID, now: dt.datetime) -> Outgoing | None:
 def _try(mail: Outgoing, now: dt.datetime) -> str:
     if mail.workspace.is_test:
         return _end(mail, "held", now, reason=IS_TEST)
+    if mail.user_id and not notices.is_member(workspace_id=mail.workspace_id, user_id=mail.user_id):
+        return _end(mail, "cancelled", now, reason="The recipient left the workspace.")
     if reason := caps.held(mail, now=now):
         return _end(mail, "held", now, reason=reason)
     if mail.attempts == 1 and mail.is_automatic and (mailbox := queueing.mailbox_of(mail.ticket_id)):
@@ -107,7 +110,12 @@ def _hand_over(message: EmailMultiAlternatives, mailbox: Mailbox | None) -> str:
     Raises what the server or the way to it raises.
     """
     connection = smtp.connection(mailbox) if mailbox and mailbox.smtp_host else django_mail.get_connection()
-    connection.send_messages([message])
+    try:
+        connection.send_messages([message])
+    finally:
+        # Where signing in or TLS fails, the backend leaves its connection open.
+        with contextlib.suppress(Exception):
+            connection.close()
     status = getattr(message, "anymail_status", None)
     return str(getattr(status, "message_id", None) or "")[:200]
 
@@ -170,6 +178,7 @@ _EXPECTED = (smtplib.SMTPException, OSError, outbound.OutboundError, sealing.Uno
 
 def _answer(error: Exception) -> tuple[int, str]:
     """The code and the text that a server answered (RFC 5321, 4.2); 0 where it answered none."""
+    text: bytes | str
     if isinstance(error, smtplib.SMTPRecipientsRefused) and error.recipients:
         code, text = next(iter(error.recipients.values()))
     elif isinstance(error, smtplib.SMTPResponseException):
@@ -305,7 +314,7 @@ def take_back(*, comment: Comment, member: Membership, now: dt.datetime) -> str:
         .filter(comment_id=comment.pk, kind="reply")
         .order_by("pk")
     )
-    own = MailSettings.objects.filter(workspace_id=member.workspace_id).first() or MailSettings()
+    own = MailSettings.objects.for_workspace(member.workspace_id).first() or MailSettings()
     base.lock(comment.ticket)
     if comment.author_user_id != member.user_id:
         raise NotAllowed("Only its author may take an answer back.")

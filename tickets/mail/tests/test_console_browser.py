@@ -14,7 +14,7 @@ from helpdesk.accounts.tests.factories import ContactFactory, WorkspaceFactory
 from helpdesk.tests.browser import accessible, picture, sign_in
 from tickets import access
 from tickets.events import SYSTEM
-from tickets.mail.models import BlockedSender, NoticePreference, Undeliverable
+from tickets.mail.models import BlockedSender, MailSettings, NoticePreference, Outgoing, Undeliverable
 from tickets.mail.tests.mails import GIF, keep, make_mail
 from tickets.models import Comment, Ticket
 from tickets.services import conversation, status
@@ -201,6 +201,38 @@ def test_the_countdown_ends_and_the_line_tells_what_became_of_it(
     expect(line.get_by_role("button", name="Undo")).to_have_count(0)
     told(comment, "sent")
     expect(line).to_contain_text("Sent ")
+
+
+def test_an_answer_is_taken_back_with_the_keyboard_and_nothing_typed_is_lost(
+    live_server: Any, open_browser: Any, maria: Any
+) -> None:
+    ticket = make_ticket(maria.workspace, timezone.now(), channel="email")
+    MailSettings.unscoped.create(workspace=maria.workspace, undo_seconds=60)
+    page = open_browser()
+    sign_in(page, live_server.url)
+    page.goto(f"{live_server.url}/tickets/{ticket.pk}?view=unassigned")
+    text = page.get_by_role("textbox", name="Message")
+    text.fill("Dear Sam,")
+    page.keyboard.press("Control+Enter")
+    undo = page.locator(".delivery").get_by_role("button", name="Undo")
+    expect(undo).to_be_visible()
+    expect(page.locator("[data-countdown]")).to_contain_text("s")
+    text.press_sequentially("One more thing")
+    undo.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Taken back: nothing was sent.")).to_be_visible()
+    expect(text).to_have_value("Dear Sam,\n\nOne more thing")
+    expect(text).to_be_focused()
+    accessible(page)
+    picture(page, "mail-taken-back")
+    text.press_sequentially("!")
+    page.reload()
+    expect(text).to_have_value("Dear Sam,\n\nOne more thing!")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".message[data-kind=agent]")).to_have_count(1)
+    expect(text).to_have_value("")
+    assert "taken_back" not in page.url
+    assert list(Outgoing.unscoped.order_by("created_at").values_list("status", flat=True)) == ["cancelled", "waiting"]
 
 
 def test_a_mention_is_chosen_with_the_keyboard_in_a_note_only(live_server: Any, open_browser: Any, maria: Any) -> None:

@@ -4,6 +4,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -13,8 +14,8 @@ from django.utils import timezone
 from helpdesk.accounts.models import Membership
 from helpdesk.accounts.tests.factories import ContactFactory, WorkspaceFactory
 from helpdesk.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from tickets.mail.models import BlockedSender, Undeliverable
-from tickets.mail.services import blocking, not_a_ticket, sending
+from tickets.mail.models import BlockedSender, Outgoing, Undeliverable
+from tickets.mail.services import blocking, delivery, not_a_ticket, sending
 from tickets.mail.tests.factories import MailboxFactory
 from tickets.mail.tests.mails import keep, make_mail
 from tickets.models import Activity, Comment, Ticket
@@ -130,6 +131,7 @@ class TestDelivery:
 
     def test_without_a_mail_nothing_is_said(self, maria: Membership, ticket: Ticket) -> None:
         comment = make_reply(ticket, maria)
+        Comment.objects.for_workspace(ticket.workspace_id).filter(pk=comment.pk).update(delivery=None)
         note = make_reply(ticket, maria, internal=True)
         told(note, "sent")
         html = page(maria, ticket)
@@ -140,9 +142,8 @@ class TestDelivery:
         told(comment, "waiting", after=9.5)
         undo = reverse("mail:take-back", args=[comment.pk])
         assert "Sends in" in page(maria, ticket) and undo in page(maria, ticket)
-        for other in (make_agent(maria.workspace), make_agent(maria.workspace, "light")):
-            assert undo not in page(other, ticket)
-        assert undo in page(make_agent(maria.workspace, "admin"), ticket)
+        for role in ("light", "agent", "admin"):
+            assert undo not in page(make_agent(maria.workspace, role), ticket)
 
     def test_the_line_is_asked_for_alone_while_it_waits(self, maria: Membership, ticket: Ticket) -> None:
         comment = make_reply(ticket, maria)
@@ -193,6 +194,49 @@ class TestSendingAgainAndTakingBack:
 
         monkeypatch.setattr(sending, name.replace("-", "_"), refuse)
         assert self.post(maria, name, make_reply(ticket, maria)).status_code == 403
+
+    def test_what_is_taken_back_stands_in_the_composer_with_its_files(self, maria: Membership, ticket: Ticket) -> None:
+        MailboxFactory(workspace=maria.workspace)
+        client, now = signed_in(maria), timezone.now()
+        reply = reverse("tickets:reply", args=[ticket.pk]) + "?view=mine"
+        sent = {"body": "Dear Sam,", "internal": "0", "files": [SimpleUploadedFile("plan.txt", b"the plan")]}
+        assert client.post(reply, sent).status_code == 302
+        comment = ticket.comments.get()
+        assert comment.delivery and comment.delivery["state"] == "waiting"
+        assert "Sends in" in page(maria, ticket)
+        answer = client.post(reverse("mail:take-back", args=[comment.pk]) + "?view=mine")
+        html = client.get(answer.url).content.decode()
+        assert "Taken back: nothing was sent." in html and "Dear Sam,</textarea>" in html
+        file = ticket.attachments.get()
+        assert file.comment is None and file.is_internal
+        assert f'name="waiting" value="{file.pk}"' in html and f'action="{reply}"' in html
+        assert not Outgoing.unscoped.exclude(status="cancelled").exists()
+        # Written anew, it goes out once, with the file.
+        client.post(reply, {"body": "Dear Jane,", "internal": "0", "waiting": str(file.pk)})
+        again = ticket.comments.get(deleted_at=None)
+        assert (again.body, again.attachments.get().name) == ("Dear Jane,", "plan.txt")
+        assert [mail.comment for mail in Outgoing.unscoped.filter(status="waiting", created_at__gt=now)] == [again]
+
+    def test_too_late_is_said_and_nothing_changes(self, maria: Membership, ticket: Ticket) -> None:
+        MailboxFactory(workspace=maria.workspace)
+        comment = make_reply(ticket, maria, timezone.now() - dt.timedelta(minutes=5))
+        client = signed_in(maria)
+        answer = client.post(reverse("mail:take-back", args=[comment.pk]))
+        html = client.get(answer.url).content.decode()
+        assert "It is too late to take this back." in html and comment.body in html
+        comment.refresh_from_db()
+        assert comment.deleted_at is None
+
+    def test_what_bounced_is_sent_again_with_one_click(self, maria: Membership, ticket: Ticket) -> None:
+        MailboxFactory(workspace=maria.workspace)
+        comment = make_reply(ticket, maria, timezone.now() - dt.timedelta(minutes=5))
+        (mail,) = Outgoing.unscoped.filter(comment=comment)
+        delivery.bounced(outgoing=mail, reason="user unknown", is_permanent=True, now=timezone.now())
+        assert "Bounced: user unknown" in page(maria, ticket)
+        client = signed_in(maria)
+        html = client.get(client.post(reverse("mail:resend", args=[comment.pk])).url).content.decode()
+        assert "It is sent again." in html and "Sending…" in html and "Bounced" not in html.split("composer")[0]
+        assert Outgoing.unscoped.filter(comment=comment, status="waiting", round=1).count() == 1
 
     def test_of_a_deleted_message_or_a_trashed_ticket_nothing_is_done(
         self, maria: Membership, ticket: Ticket, monkeypatch: pytest.MonkeyPatch

@@ -14,6 +14,7 @@ from helpdesk.errors import InvalidInput
 from tickets.mail.models import NoticePreference
 from tickets.mail.services import preferences
 from tickets.mail.services.mentionable import mentionable
+from tickets.mail.services.notices import mentioned
 from tickets.tests.factories import NOW, make_agent
 
 pytestmark = pytest.mark.django_db
@@ -89,6 +90,27 @@ class TestMentions:
         make_agent(maria.workspace, user__email="mark@acme.example", is_active=False)
         make_agent(maria.workspace, user__email="marge@acme.example", user__is_active=False)
         assert [one.handle for one in mentionable(workspace_id=maria.workspace_id, text="ma")] == ["maria"]
+
+    def test_what_is_offered_means_exactly_that_member(self, maria: Membership) -> None:
+        people = [
+            ("Sam Okafor", "sam@acme.example"),
+            ("Sam Haddad", "sam@partner.example"),  # whom @sam means is not known
+            ("Lee Wong", "maria@partner.example"),  # found by the first name
+            ("o", "o'brien+x@acme.example"),
+            ("", "nameless@acme.example"),
+            ("Ann", "a..b@acme.example"),
+            ("Bea", "bea.@acme.example"),
+        ]
+        for name, email in people:
+            make_agent(maria.workspace, user__name=name, user__email=email)
+        offered = mentionable(workspace_id=maria.workspace_id, text="")
+        assert len({one.handle for one in offered}) == len(offered)
+        for one in offered:
+            (member,) = mentioned(workspace_id=maria.workspace_id, text=f"Please look, @{one.handle}, today.")
+            assert one.name in (member.user.name, member.user.email)
+        assert {one.name for one in offered} >= {"Lee Wong", "nameless@acme.example", "Ann", "Bea"}
+        # Neither name nor address says which of two is meant.
+        assert not {one.name for one in offered} & {"Sam Okafor", "Sam Haddad", "Maria Rossi"}
 
     def test_are_options_of_a_list_box_and_cost_one_query(self, maria: Membership) -> None:
         make_agent(maria.workspace, user__name="<b>Bold</b>", user__email="bold@acme.example")

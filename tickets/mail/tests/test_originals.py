@@ -1,6 +1,7 @@
 """The message as it came: who may see it, and that nothing of it runs, loads or leads astray."""
 
 import re
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -185,6 +186,14 @@ class TestThePage:
         page = self.get(maria, "original", row.pk)
         assert page.status_code == 200 and "cannot be read" in page.content.decode()
         assert self.get(maria, "original-download", row.pk).status_code == 200
+
+    @pytest.mark.parametrize("part", ["<div>", "<table><tr><td>", "&nbsp;", "<a href=x>"])
+    def test_hostile_layouts_are_shown_as_text_at_once(self, maria: Membership, ticket: Ticket, part: str) -> None:
+        row = keep(ticket, make_mail("The plain words", part * 100_000))
+        began = time.monotonic()
+        html = self.get(maria, "original", row.pk).content.decode()
+        assert time.monotonic() - began < 5
+        assert "too heavy to show" in html and "The plain words" in html
 
     def test_says_so_when_the_bytes_are_gone(self, maria: Membership, ticket: Ticket) -> None:
         row = keep(ticket, make_mail())

@@ -320,3 +320,8 @@ def test_hostile_html_takes_no_more_time_than_its_length(unit, text):
     fold(text, f"Hi {html}")
     # Less than half a second of one core; what is quadratic takes minutes.
     assert time.process_time() - started < 2
+
+
+def test_a_text_of_which_the_html_shows_nothing_is_not_hidden():
+    folded = fold("word other", '--&gt;<blockquote type="cite">word </blockquote>')
+    assert (folded.text, folded.folded_text, folded.html) == ("word other", "", "")

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import sys
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -100,7 +101,7 @@ def test_a_file_that_is_too_large_is_not_taken(mailbox, run, settings):
 
 class TestTheMailbox:
     def test_is_the_one_that_is_given(self, mailbox, run):
-        sales = MailboxFactory(address="sales@acme.example")
+        sales: Any = MailboxFactory(address="sales@acme.example")
         run(letter(), mailbox="sales@acme.example")
         assert Incoming.unscoped.get().mailbox == sales
 
@@ -111,12 +112,12 @@ class TestTheMailbox:
 
     @pytest.mark.parametrize("field", ["to", "cc", "delivered_to", "x_original_to"])
     def test_is_the_one_the_message_went_to(self, mailbox, run, field):
-        sales = MailboxFactory(address="sales@acme.example")
+        sales: Any = MailboxFactory(address="sales@acme.example")
         run(letter(**({"to": "x@y.example"} | {field: "sales@acme.example"})))
         assert Incoming.unscoped.get().mailbox == sales
 
     def test_else_the_one_by_setting(self, mailbox, run, settings):
-        sales = MailboxFactory(address="sales@acme.example")
+        sales: Any = MailboxFactory(address="sales@acme.example")
         settings.MAIL_DEFAULT_MAILBOX = "sales@acme.example"
         run(letter(to="x@y.example"))
         assert Incoming.unscoped.get().mailbox == sales

@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import OperationalError, transaction
@@ -67,8 +68,8 @@ class TestANewTicket:
         assert incoming.outcome == "ticket_created" and incoming.ticket.category is None
 
     def test_the_name_of_a_known_contact_stays_and_a_missing_one_is_learnt(self, mailbox):
-        known = ContactFactory(workspace=mailbox.workspace, email="jane@customers.example", name="Dr Jane Smith")
-        nameless = ContactFactory(workspace=mailbox.workspace, email="joe@customers.example", name="")
+        known: Any = ContactFactory(workspace=mailbox.workspace, email="jane@customers.example", name="Dr Jane Smith")
+        nameless: Any = ContactFactory(workspace=mailbox.workspace, email="joe@customers.example", name="")
         receive(mailbox, From="Mallory <jane@customers.example>")
         receive(mailbox, From="Joe Bloggs <joe@customers.example>")
         known.refresh_from_db()
@@ -121,6 +122,11 @@ class TestANewTicket:
         ticket = receive(mailbox, body="Hello", html="<p onclick='x()'>Hello <b>you</b><script>x()</script></p>").ticket
         assert "<b>you</b>" in ticket.description_html
         assert "onclick" not in ticket.description_html and "script" not in ticket.description_html
+
+    def test_html_that_takes_long_to_make_safe_is_shown_as_its_text(self, mailbox):
+        html = "<p>Hello there</p>" + "\u00ad" * 900_000  # the sanitiser would take some twenty seconds
+        incoming = receive(mailbox, body="Hello there", html=html)
+        assert incoming.ticket.description_html == "<p>Hello there</p>" and steps(incoming)["html"] == "left out"
 
     def test_plain_text_is_no_markdown(self, mailbox):
         assert "<h1>" not in receive(mailbox, body="# not a heading").ticket.description_html

@@ -87,6 +87,7 @@ def _show(request: WorkspaceRequest, incoming: Incoming) -> HttpResponse:
         "headers": shown.headers,
         "remote_images": shown.remote_images,
         "with_images": wants_images,
+        "is_too_heavy": shown.is_too_heavy,
         "as_text": not shown.html or request.GET.get("as") == "text",
     }
 
@@ -156,7 +157,8 @@ def _comment(request: WorkspaceRequest, pk: UUID) -> Comment:
 def _back(request: HttpRequest, ticket_id: UUID, at: str = "", **extra: Any) -> HttpResponse:
     """To the ticket's page, with the list it was opened from."""
     query = request.GET.copy()
-    query.update(extra)
+    for name, value in extra.items():
+        query.setlist(name, value if isinstance(value, list) else [value])
     kept = f"?{query.urlencode()}" if query else ""
     return redirect(f"{reverse('tickets:ticket', args=[ticket_id])}{kept}{at}")
 
@@ -168,7 +170,6 @@ def delivery(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
     comment = _comment(request, pk)
     context = {
         "comment": comment,
-        "is_mine": comment.author_user_id == request.user.pk or request.membership.may(Permission.MANAGE),
         "may_work": request.membership.may(Permission.WORK) and comment.ticket.merged_into_id is None,
         "kept": f"?{request.GET.urlencode()}" if request.GET else "",
     }
@@ -196,6 +197,7 @@ def resend(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
 def take_back(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
     """Take an answer back that still waits to be sent; its text stands in the composer again."""
     comment = _comment(request, pk)
+    files = [str(file) for file in comment.attachments.order_by("created_at", "pk").values_list("pk", flat=True)]
     try:
         sending.take_back(comment=comment, member=request.membership, now=timezone.now())
     except NotAllowed as error:
@@ -203,8 +205,8 @@ def take_back(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
     except DomainError as error:
         messages.error(request, error.detail)
         return _back(request, comment.ticket_id, f"#message-{comment.pk}")
-    messages.success(request, "Taken back: nothing was sent. Your text is in the box below.")
-    return _back(request, comment.ticket_id, "#composer", taken_back=str(comment.pk))
+    messages.success(request, "Taken back: nothing was sent. Your text stands in the message box again.")
+    return _back(request, comment.ticket_id, "#body", taken_back=str(comment.pk), waiting=files)
 
 
 # --- Not a ticket -----------------------------------------------------------------------------

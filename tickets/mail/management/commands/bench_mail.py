@@ -15,6 +15,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import redis
 from django.conf import settings
@@ -65,7 +66,8 @@ class Command(BaseCommand):
             folder = Path(name)
             folder.chmod(0o711)  # where root measures, PostgreSQL runs as nobody and must get in
             # No message is kept among the real ones; the processes that are started have a DATA_DIR of their own.
-            settings.STORAGES["default"]["OPTIONS"]["location"] = str(folder / "attachments")
+            storages: Any = settings.STORAGES
+            storages["default"]["OPTIONS"]["location"] = str(folder / "attachments")
             if not Path(default_storage.path("x")).is_relative_to(folder):
                 raise CommandError("The folder of files is in use already.")
             try:
