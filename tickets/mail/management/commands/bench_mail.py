@@ -4,7 +4,6 @@ import collections
 import itertools
 import os
 import random
-import resource
 import signal
 import statistics
 import subprocess
@@ -186,11 +185,11 @@ class Command(BaseCommand):
         """Each is stored and worked through, and timed."""
         outcomes: collections.Counter[str] = collections.Counter()
         slowest, largest = 0.0, 0.0
-        before = _own_peak()
+        before = _resident(os.getpid())
         rows = Incoming.objects.for_workspace(mailbox.workspace)
         known = rows.count()
         for raw in fuzz.messages(count, seed=seed):
-            began, peak = time.perf_counter(), _own_peak()
+            began, peak = time.perf_counter(), _resident(os.getpid())
             incoming = receiving.accept(
                 raw=raw,
                 mailbox=mailbox,
@@ -201,10 +200,10 @@ class Command(BaseCommand):
                 is_queued=False,
             )
             incoming = receiving.process(incoming_id=incoming.pk, now=timezone.now())
-            slowest, largest = max(slowest, time.perf_counter() - began), max(largest, _own_peak() - peak)
+            slowest, largest = max(slowest, time.perf_counter() - began), max(largest, _resident(os.getpid()) - peak)
             name = incoming.reason if incoming.reason == "error" else incoming.outcome or incoming.status
             outcomes[name] += 1
-        growth = _own_peak() - before
+        growth = _resident(os.getpid()) - before
         is_whole = rows.count() - known == count and not outcomes["error"] and not outcomes["waiting"]
         is_quick, is_small = slowest < FUZZ_SECONDS, growth < FUZZ_GROWTH
         self.stdout.write(f"\n{count} damaged messages")
@@ -271,10 +270,6 @@ def _resident(pid: int) -> float:
         if line.startswith("VmRSS"):
             return int(line.split()[1]) / 1024
     return 0.0
-
-
-def _own_peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _verdict(good: bool) -> str:
