@@ -3,6 +3,7 @@ other, or a form that somebody fills in with a stranger's address, must not beco
 """
 
 import datetime as dt
+import re
 
 from tickets.mail.models import Incoming, Outgoing
 from tickets.mail.services import addressing, delivery
@@ -16,6 +17,8 @@ LIMITS = (
 )
 # Of acknowledgements of a form or a program, which anybody fills in with any address.
 UNPROVEN = (dt.timedelta(hours=1), 3)
+# Whose owner says that nobody reads it, and what servers send their own reports from (RFC 3834, 2; RFC 5321, 4.5.5).
+_NOBODY = re.compile(r"(?:no|donot|do[._-]not)[._-]?reply|mailer-daemon|bounces?")
 _LATEST = dt.timedelta(hours=24 + 18)  # what is sent now was queued at most so long before it was sent
 
 
@@ -26,6 +29,8 @@ def held(mail: Outgoing, *, now: dt.datetime) -> str:
         return "The recipient is a mailbox of this helpdesk: the mail would come back."
     if not mail.is_automatic or mail.round:
         return ""  # what a person sends
+    if _NOBODY.fullmatch(mail.recipient.partition("@")[0].partition("+")[0]):
+        return "Nobody reads mail to this address; it gets no automatic mail."
     if delivery.is_undeliverable(workspace_id=mail.workspace_id, address=mail.recipient):
         return "Mail to this address came back before; it gets no automatic mail."
     if mail.kind != "notice" and _wrote_automatically(mail):

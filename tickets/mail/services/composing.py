@@ -4,6 +4,8 @@ import datetime as dt
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from email.encoders import encode_base64
+from email.mime.base import MIMEBase
 from email.policy import Compat32
 from email.utils import formataddr
 from functools import lru_cache
@@ -19,6 +21,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from tickets import access, markup
+from tickets.lifecycle import ACTIVE
 from tickets.mail import tokens
 from tickets.mail.models import Incoming, MailSettings, Outgoing
 from tickets.mail.parsing.quotes import REPLY_MARKER
@@ -81,13 +84,15 @@ def compose(outgoing: Outgoing, *, now: dt.datetime) -> EmailMultiAlternatives:
     """The mail of a row, whose ticket, workspace, mailbox, comment, contact and user are loaded.
 
     Its envelope has the one recipient; its header may name everybody who takes part. Raises NothingToSend when
-    the comment was deleted or the ticket is in the trash.
+    the comment was deleted, the ticket is in the trash, or it was opened again and is not resolved any more.
     """
     ticket, comment = outgoing.ticket, outgoing.comment
     if ticket.trashed_at is not None:
         raise NothingToSend("The ticket is in the trash.")
     if comment is not None and comment.deleted_at is not None:
         raise NothingToSend("The message was deleted.")
+    if outgoing.kind == "resolution" and ticket.status in ACTIVE:
+        raise NothingToSend("The ticket was opened again.")
     own = MailSettings.objects.for_workspace(outgoing.workspace_id).first() or MailSettings()
     files = _files(outgoing, comment)
     context: dict[str, Any] = {
@@ -133,8 +138,19 @@ def compose(outgoing: Outgoing, *, now: dt.datetime) -> EmailMultiAlternatives:
     mail.attach_alternative(_inlined(_rendered(outgoing.kind, "html", context)), "text/html")
     for file in attached:
         with file.file.open("rb") as content:
-            mail.attach(file.name, content.read(), _safe_type(file.content_type))
+            mail.attach(_part(file, content.read()))
     return mail
+
+
+def _part(file: Attachment, content: bytes) -> MIMEBase:
+    """A file as a part of a mail, in base64: as text its line ends and its charset would change on the way."""
+    main, _, sub = _safe_type(file.content_type).partition("/")
+    part = MIMEBase(main, sub)
+    part.set_payload(content)
+    encode_base64(part)
+    name = file.name if file.name.isascii() else ("utf-8", "", file.name)  # RFC 2231
+    part.add_header("Content-Disposition", "attachment", filename=name)
+    return part
 
 
 def _rendered(kind: str, ending: str, context: dict[str, Any]) -> str:
@@ -166,8 +182,21 @@ def _sender_name(outgoing: Outgoing, comment: Comment | None) -> str:
     """`Ann Miller (Acme)` for what an agent wrote, otherwise the mailbox's or the workspace's own name."""
     workspace = one_line(outgoing.workspace.name)
     if outgoing.kind == "reply" and comment is not None and comment.author_type == "agent":
-        return f"{one_line(comment.author_name)} ({workspace})"
+        author = _author(comment, outgoing)
+        return workspace if author == workspace else f"{author} ({workspace})"
     return one_line(outgoing.mailbox.name if outgoing.mailbox and outgoing.mailbox.name else "") or workspace
+
+
+def _author(comment: Comment, outgoing: Outgoing) -> str:
+    """Who wrote a message, as customers may know it: the requester by the name that they gave; an agent without a
+    name is known inside by their own address, which stays inside.
+    """
+    is_nameless = comment.author_type == "agent" and re.fullmatch(r"\S+@\S+", comment.author_name)
+    if comment.author_type == "system" or is_nameless:
+        return one_line(outgoing.workspace.name)
+    if comment.author_contact_id is not None and comment.author_contact_id == outgoing.ticket.requester_id:
+        return one_line(outgoing.ticket.requester_label)
+    return one_line(comment.author_name)
 
 
 def _reply_to(outgoing: Outgoing) -> list[str]:
@@ -205,8 +234,8 @@ def _headers(outgoing: Outgoing) -> dict[str, str]:
         "X-Helpdesk": str(outgoing.workspace_id),
     }
     if outgoing.is_automatic or outgoing.kind == "notice":
-        # RFC 3834, 5; the other is what Exchange listens to.
-        headers |= {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
+        # RFC 3834, 5; then what Exchange listens to, and what older absence notices do.
+        headers |= {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All", "Precedence": "bulk"}
     if named := references(outgoing):
         headers["In-Reply-To"] = f"<{named[-1]}>"
         headers["References"] = " ".join(f"<{message_id}>" for message_id in named)
@@ -217,16 +246,20 @@ def _headers(outgoing: Outgoing) -> dict[str, str]:
 
 
 def _shown_recipients(outgoing: Outgoing) -> dict[str, str]:
-    """To: the requester and Cc: who else takes part, so that "reply all" reaches them."""
+    """To: the requester and Cc: who else takes part, so that "reply all" reaches them.
+
+    Those by their addresses alone: anybody can put any address into Cc, and must not learn from our answer which
+    name the helpdesk knows of it.
+    """
     ticket = outgoing.ticket
     shown = {"To": formataddr((one_line(ticket.requester_name), ticket.requester_email))}
     others = Participant.objects.for_workspace(outgoing.workspace_id).filter(ticket=ticket)
     rows = others.exclude(contact__email=ticket.requester_email).order_by("created_at", "pk")
-    people = list(rows.values_list("contact__name", "contact__email"))
-    if outgoing.recipient not in {ticket.requester_email, *(email for _, email in people)}:
+    people = list(rows.values_list("contact__email", flat=True))
+    if outgoing.recipient not in {ticket.requester_email, *people}:
         return {}
     if people:
-        shown["Cc"] = ", ".join(formataddr((one_line(name), email)) for name, email in people)
+        shown["Cc"] = ", ".join(people)
     return shown
 
 
@@ -269,7 +302,7 @@ def _history(outgoing: Outgoing, comment: Comment | None, wanted: str) -> list[Q
         Q(created_at__lt=comment.created_at) | Q(created_at=comment.created_at, pk__lt=comment.pk)
     )
     quoted = [
-        Quoted(one.author_name, one.created_at, one.body, markup.sanitise(one.body_html))
+        Quoted(_author(one, outgoing), one.created_at, one.body, markup.sanitise(one.body_html))
         for one in before.order_by("-created_at", "-pk")[:most]
     ]
     if len(quoted) < most:

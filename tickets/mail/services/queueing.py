@@ -199,10 +199,21 @@ def _to_customers(activity: Activity, context: Context) -> list[Wish]:
     return []
 
 
+def _can_be_taken_back(activity: Activity) -> bool:
+    """Whether it tells of an agent's answer, which nobody hears of, colleagues neither, while it can be undone."""
+    data = activity.payload["data"]
+    return bool(
+        activity.event == Event.COMMENT_ADDED
+        and data["author_type"] == "agent"
+        and not data["is_internal"]
+        and not data["is_automatic"]
+    )
+
+
 def _row(wish: Wish, context: Context, round: int) -> Outgoing:
     activity, pk = wish.activity, new_id()
     at = activity.occurred_at
-    waits = context.undo if wish.kind == "reply" and not wish.is_automatic and round == 0 else dt.timedelta()
+    waits = context.undo if _can_be_taken_back(activity) and round == 0 else dt.timedelta()
     is_agent = isinstance(wish.recipient, Member)
     return Outgoing(
         pk=pk,

@@ -41,6 +41,7 @@ WAITS = (
     dt.timedelta(hours=5),
     dt.timedelta(hours=10),
 )
+MOST_TRIES = len(WAITS) + 1  # also of those whose worker dies of it each time, and which nobody marks
 LEASE = dt.timedelta(minutes=5)  # longer than a try may take
 LOST_AFTER = dt.timedelta(seconds=10)  # what is due for so long has no task any more
 _WITH = ("workspace", "mailbox", "ticket", "ticket__requester", "comment", "contact", "user")
@@ -64,6 +65,8 @@ def send(*, outgoing_id: UUID, now: dt.datetime) -> str:
     mail = _lease(outgoing_id, now)
     if mail is None:
         return ""
+    if mail.attempts > MOST_TRIES:
+        return _end(mail, "failed", now, reason="Each try was cut off before it ended; the server's log may say why.")
     try:
         return _try(mail, now)
     except composing.NothingToSend as nothing:
@@ -161,9 +164,9 @@ def _failed(mail: Outgoing, error: Exception, now: dt.datetime) -> str:
         with transaction.atomic():
             delivery.bounced(outgoing=mail, reason=reason, is_permanent=True, now=now)
         return "bounced"
-    if mail.mailbox_id:
+    if mail.mailbox_id and _concerns_mailbox(error):
         Mailbox.unscoped.filter(pk=mail.mailbox_id).update(send_error=reason[:300])
-    if mail.attempts > len(WAITS) or _is_final(error):
+    if mail.attempts >= MOST_TRIES or _is_final(error):
         return _end(mail, "failed", now, reason=reason)
     wait = WAITS[mail.attempts - 1]
     status = _wait(mail, now + wait, reason=reason)
@@ -198,6 +201,12 @@ def is_refusal_of_recipient(error: Exception) -> bool:
         return True
     code, text = _answer(error)
     return isinstance(error, smtplib.SMTPRecipientsRefused) and code >= 500 and not text.startswith("5.7.")
+
+
+def _concerns_mailbox(error: Exception) -> bool:
+    """Whether the mailbox cannot send: not where one recipient is to be tried later, nor a mistake of ours."""
+    is_greylisted = isinstance(error, smtplib.SMTPRecipientsRefused) and _answer(error)[0] < 500
+    return isinstance(error, _EXPECTED) and not is_greylisted
 
 
 def _is_final(error: Exception) -> bool:

@@ -93,6 +93,19 @@ class TestAutomaticMail:
         assert send_all(NOW) == ["held"]
         assert mail.outbox == []
 
+    @pytest.mark.parametrize(
+        "address",
+        ["noreply@x.example", "no-reply+1@x.example", "do_not_reply@x.example", "mailer-daemon@x.example"],
+    )
+    def test_is_not_sent_where_nobody_reads(self, workspace, address):
+        ticket = ticket_of_a_customer(workspace, requester_email=address)
+        assert send_all(NOW) == ["held"]
+        assert "Nobody reads" in queued()[0].reason and mail.outbox == []
+        # What an agent writes goes there all the same, and so do people whose name only looks like it.
+        make_reply(ticket, make_agent(workspace))
+        ticket_of_a_customer(workspace, requester_email="noreplyson@x.example")
+        assert send_all(NOW + dt.timedelta(seconds=10)) == ["sent", "sent"]
+
     def test_notices_to_an_agent_are_counted_for_each_ticket(self, workspace):
         member = make_agent(workspace)
         for _ in range(12):

@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpdesk.accounts.tests.factories import UserFactory, WorkspaceFactory
+from helpdesk.accounts.tests.factories import ContactFactory, UserFactory, WorkspaceFactory
 from tickets import access
 from tickets.events import SYSTEM
 from tickets.mail import tokens
@@ -99,6 +99,25 @@ class TestHeader:
                 "cleo@customers.example",
             ]
 
+    def test_tells_nobody_which_name_the_helpdesk_knows_of_an_address_in_cc(self, workspace, agent, mailbox):
+        ContactFactory(workspace=workspace, email="bob@customers.example", name="Robert Secret")
+        make_reply(make_ticket(workspace, cc=["bob@customers.example"]), agent)
+        for row in queued():
+            message = made(row)
+            assert getaddresses([message["To"]]) == [("Jane Smith", "jane@customers.example")]
+            assert getaddresses([message["Cc"]]) == [("", "bob@customers.example")]
+            assert "Secret" not in message.as_string()
+
+    def test_an_agent_without_a_name_is_not_shown_by_their_own_address(self, workspace, mailbox):
+        nameless = make_agent(workspace, user=UserFactory(name="", email="private@home.example"))
+        ticket = make_ticket(workspace)
+        make_reply(ticket, nameless)
+        make_reply(ticket, nameless, now=NOW + dt.timedelta(minutes=1))
+        message = made(queued()[1], now=NOW + dt.timedelta(minutes=2))
+        assert getaddresses([message["From"]]) == [("Acme", "support@acme.example")]
+        assert "private@home.example" not in message.as_string()
+        assert "Acme wrote:" in text(message)
+
     def test_a_providers_interface_is_given_the_one_recipient_only(self, workspace, agent, mailbox, settings):
         settings.EMAIL_BACKEND = "anymail.backends.mailgun.EmailBackend"
         make_reply(make_ticket(workspace, cc=["bob@customers.example"]), agent)
@@ -133,6 +152,7 @@ class TestHeader:
         message = made(row)
         assert message["Auto-Submitted"] == "auto-generated"
         assert message["X-Auto-Response-Suppress"] == "All"
+        assert message["Precedence"] == "bulk"
         assert getaddresses([message["From"]])[0][0] == "Acme Support"
 
 
@@ -285,6 +305,15 @@ class TestHistory:
         places = [text(message).index(said) for said in quoted]
         assert places == sorted(places)
 
+    def test_names_the_requester_as_they_named_themselves_here(self, workspace, agent, mailbox):
+        ContactFactory(workspace=workspace, email="jane@customers.example", name="Jane Secret")
+        ticket = ticket_of_a_customer(workspace, requester_name="JS")
+        conversation.customer_reply(ticket=ticket, contact=ticket.requester, body="And now?", channel="portal", now=NOW)
+        make_reply(ticket, agent)
+        message = made(queued(kind="reply")[0])
+        assert "JS wrote:" in text(message)
+        assert "Secret" not in message.as_string()
+
     def test_says_when_in_the_workspaces_time(self, workspace, agent, mailbox, ticket):
         comment = make_reply(ticket, agent, body="Now this.", now=NOW + dt.timedelta(minutes=4))
         assert "On 2 March 2026, 10:02, Ann Miller wrote:" in text(made(queued(comment=comment)[0]))
@@ -318,6 +347,17 @@ class TestFiles:
         assert part.get_filename() == "Grüße.txt"
         assert part.get_content().strip() == "hello, this is text"
         assert "too large" not in text(message)
+
+    @pytest.mark.parametrize("name", ["table.csv", "page.html", "invite.eml", "notes.txt"])
+    def test_arrive_as_the_bytes_they_are(self, workspace, agent, mailbox, name):
+        ticket = make_ticket(workspace)
+        content = "a;b\n1;2\nGrüße\r\nlast\rline\n".encode()
+        kept = self.upload(ticket, agent, content, name)
+        make_reply(ticket, agent, attachment_ids=[kept.pk])
+        (part,) = list(made(queued()[0]).iter_attachments())
+        assert part.get_filename() == name
+        assert part.get_payload(decode=True) == content
+        assert part.get_content_disposition() == "attachment"
 
     def test_large_ones_are_links_to_the_customers_page(self, workspace, agent, mailbox):
         MailSettings.unscoped.create(workspace=workspace, link_files_over=10)

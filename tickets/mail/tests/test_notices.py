@@ -136,6 +136,21 @@ class TestWatched:
         make_reply(ticket, ben, internal=True)
         assert told() == [("watched", "b.okri@acme.example"), ("watched", "ann@acme.example")]
 
+    def test_an_answer_that_can_be_taken_back_is_told_when_it_cannot_any_more(self, workspace, ann, ben):
+        ticket = make_ticket(workspace)
+        Watcher.unscoped.create(workspace=workspace, ticket=ticket, user=ben.user)
+        comment = make_reply(ticket, ann)
+        (row,) = queued(kind="notice")
+        assert row.next_at == NOW + dt.timedelta(seconds=10)
+        sending.take_back(comment=comment, member=ann, now=NOW + dt.timedelta(seconds=5))
+        assert sending.send(outgoing_id=row.pk, now=NOW + dt.timedelta(seconds=10)) == "cancelled"
+        assert mail.outbox == []
+
+    def test_a_note_is_told_at_once(self, workspace, ann, ben):
+        make_reply(make_ticket(workspace), ann, body="@b.okri look", internal=True)
+        (row,) = queued(kind="notice")
+        assert row.next_at == NOW
+
 
 class TestPreferences:
     @pytest.mark.parametrize("topic", ["assigned", "mentioned", "replied", "watched"])

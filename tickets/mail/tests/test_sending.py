@@ -93,6 +93,37 @@ class TestOnce:
         assert {sent.extra_headers["Message-ID"] for sent in mail.outbox} == {f"<{row.message_id}>"}
         assert len(mail.outbox) == 2
 
+    def test_a_mail_that_kills_its_worker_each_time_fails_in_the_end(self, workspace, agent, monkeypatch):
+        comment, row = answer(workspace, agent)
+
+        def die(message, mailbox):
+            raise SystemExit
+
+        monkeypatch.setattr(sending, "_hand_over", die)
+        now, tries = DUE, 0
+        while True:
+            try:
+                status = sending.send(outgoing_id=row.pk, now=now)
+            except SystemExit:
+                tries, now = tries + 1, now + sending.LEASE
+                assert tries < 20
+                continue
+            break
+        assert (status, tries) == ("failed", len(sending.WAITS) + 1)
+        row.refresh_from_db()
+        comment.refresh_from_db()
+        assert (row.status, row.next_at) == ("failed", None)
+        assert "cut off" in row.reason and comment.delivery["state"] == "failed"
+
+    def test_the_mail_of_a_resolution_is_not_sent_once_the_ticket_is_open_again(self, workspace, agent):
+        ticket = make_ticket(workspace)
+        status.change_status(ticket=ticket, to="resolved", actor=base.agent(agent), now=NOW)
+        status.reopen(ticket=ticket, actor=base.agent(agent), now=NOW)
+        (row,) = queued(kind="resolution")
+        assert sending.send(outgoing_id=row.pk, now=NOW) == "cancelled"
+        row.refresh_from_db()
+        assert (row.reason, mail.outbox) == ("The ticket was opened again.", [])
+
     def test_the_sweep_queues_what_is_due_and_has_no_task(self, workspace, agent, monkeypatch):
         _, row = answer(workspace, agent)
         asked = []
@@ -140,6 +171,14 @@ class TestTriedAgain:
         mailbox.refresh_from_db()
         assert mailbox.send_error == row.reason
         assert not Undeliverable.unscoped.exists()
+
+    def test_one_recipient_to_be_tried_later_is_no_fault_of_the_mailbox(self, workspace, agent, mailbox, refuse):
+        _, row = answer(workspace, agent)
+        refuse(smtplib.SMTPRecipientsRefused({row.recipient: (450, b"4.7.1 Greylisted")}))
+        assert sending.send(outgoing_id=row.pk, now=DUE) == "waiting"
+        row.refresh_from_db()
+        mailbox.refresh_from_db()
+        assert "Greylisted" in row.reason and mailbox.send_error == ""
 
     def test_and_a_success_forgets_what_was_wrong(self, workspace, agent, mailbox, refuse):
         _, row = answer(workspace, agent)
