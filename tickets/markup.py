@@ -1,7 +1,7 @@
 """What people write, made safe to show: Markdown to sanitised HTML, and plain excerpts. Pure."""
 
 import re
-from functools import lru_cache
+import threading
 from html import escape
 from typing import Any
 
@@ -18,6 +18,7 @@ _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
 _SCHEMES = {"http", "https", "mailto", "tel"}
 LONGEST_LINK = 2000
 MOST_LINKS = 2000
+_MAY_LINK = re.compile(r"[.:@]\S|//")
 
 
 class _Linkify(LinkifyIt):  # type: ignore[misc]  # the library has no types
@@ -42,12 +43,21 @@ def _without_long_words(text: str) -> str:
     return re.sub(rf"\S{{{LONGEST_LINK + 1},}}", lambda word: " " * len(word[0]), text)
 
 
-@lru_cache(maxsize=2)
-def _markdown(*, links: bool) -> MarkdownIt:
-    # No raw HTML; single line breaks count, as people who write mail expect.
-    parser = MarkdownIt("commonmark", {"html": False, "linkify": links, "breaks": True, "maxNesting": 20})
-    parser.linkify = _Linkify()
-    return parser.enable(["linkify", "table", "strikethrough"]).disable("image")
+class _Tools(threading.local):
+    """The parsers of one thread: they are dear to make, and note on themselves where they are."""
+
+    def __init__(self) -> None:
+        self.linkify = _Linkify()
+        self.markdown = {links: self._markdown(links) for links in (True, False)}
+
+    def _markdown(self, links: bool) -> MarkdownIt:
+        # No raw HTML; single line breaks count, as people who write mail expect.
+        parser = MarkdownIt("commonmark", {"html": False, "linkify": links, "breaks": True, "maxNesting": 20})
+        parser.linkify = self.linkify
+        return parser.enable(["linkify", "table", "strikethrough"]).disable("image")
+
+
+_tools = _Tools()
 
 
 def sanitise(html: str) -> str:
@@ -61,7 +71,7 @@ def render(text: str) -> str:
     """Markdown as sanitised HTML."""
     # Each bare address that becomes a link copies the list of all: by the thousand they stay text.
     few = sum(1 for _ in re.finditer(r"[.:@]\S", text)) <= MOST_LINKS
-    return sanitise(_markdown(links=few).render(text)).strip()
+    return sanitise(_tools.markdown[few].render(text)).strip()
 
 
 def render_plain(text: str) -> str:
@@ -72,11 +82,16 @@ def render_plain(text: str) -> str:
 
 def _linked(text: str) -> str:
     """Text as HTML, its bare web and mail addresses as links."""
+    # Most lines have no address in them, and to look for one takes longer than everything else.
+    return "<br>".join(_linked_line(line) if _MAY_LINK.search(line) else escape(line) for line in text.split("\n"))
+
+
+def _linked_line(line: str) -> str:
     pieces, end = [], 0
-    for link in _Linkify().match(text) or []:
-        pieces += [escape(text[end : link.index]), f'<a href="{escape(link.url)}">{escape(link.text)}</a>']
+    for link in _tools.linkify.match(line) or []:
+        pieces += [escape(line[end : link.index]), f'<a href="{escape(link.url)}">{escape(link.text)}</a>']
         end = link.last_index
-    return "".join([*pieces, escape(text[end:])]).replace("\n", "<br>")
+    return "".join([*pieces, escape(line[end:])])
 
 
 def fill(text: str, variables: dict[str, str]) -> str:
