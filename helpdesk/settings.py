@@ -329,6 +329,7 @@ if ENVIRONMENT == "demo":
     EMAIL_BACKEND = env.str("EMAIL_BACKEND", default="helpdesk.mail_files.FileBackend")
 else:
     EMAIL_BACKEND = env.str("EMAIL_BACKEND", default="django.core.mail.backends.smtp.EmailBackend")
+EMAIL_TIMEOUT = 30  # seconds for each step with the mail server: one that hangs must not hold a worker or a request
 if mail_url := env.str("EMAIL_URL", default=""):
     globals().update(env.email_url_config(mail_url))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="helpdesk@localhost")

@@ -229,6 +229,8 @@ def said(error: Exception) -> str:
             return f"The mail server refused the mail: {code} {text}"[:300]
         case smtplib.SMTPNotSupportedError():
             return "The mail server does not offer what is set: STARTTLS or signing in."
+        case smtplib.SMTPServerDisconnected() if isinstance(error.__context__, TimeoutError):
+            return "The mail server did not answer in time."  # smtplib tells of both alike
         case smtplib.SMTPServerDisconnected():
             return "The mail server closed the connection."
         case smtplib.SMTPResponseException():

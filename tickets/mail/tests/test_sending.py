@@ -2,6 +2,7 @@
 
 import datetime as dt
 import smtplib
+import socket
 from contextlib import contextmanager
 
 import pytest
@@ -179,6 +180,17 @@ class TestTriedAgain:
         row.refresh_from_db()
         mailbox.refresh_from_db()
         assert "Greylisted" in row.reason and mailbox.send_error == ""
+
+    def test_where_the_deployments_server_hangs(self, workspace, agent, settings):
+        assert sending.LEASE.total_seconds() / 4 > settings.EMAIL_TIMEOUT
+        _, row = answer(workspace, agent)
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+            settings.EMAIL_HOST, settings.EMAIL_PORT = silent.getsockname()
+            settings.EMAIL_TIMEOUT = 0.2
+            assert sending.send(outgoing_id=row.pk, now=DUE) == "waiting"
+        row.refresh_from_db()
+        assert row.reason == "The mail server did not answer in time."
 
     def test_and_a_success_forgets_what_was_wrong(self, workspace, agent, mailbox, refuse):
         _, row = answer(workspace, agent)
