@@ -52,6 +52,15 @@ class Server:
             client.select(folder)
             return len(client.search(None, criteria)[1][0].split())
 
+    def empty(self) -> None:
+        with self.client() as client:
+            client.store("1:*", "+FLAGS", r"(\Deleted)")
+            client.expunge()
+            for line in client.list()[1]:
+                name = line.decode().partition('"/" ')[2] if isinstance(line, bytes) else ""
+                if name.strip('"').upper() != "INBOX":
+                    client.delete(name)
+
     def make_folder(self, name: str) -> None:
         with self.client() as client:
             client.create(name)
@@ -73,10 +82,17 @@ def pymap(*options: str) -> Iterator[Server]:
         process.wait()
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
+@pytest.fixture(scope="module")
+def running() -> Iterator[Server]:
     with pymap("--no-tls") as it:
         yield it
+
+
+@pytest.fixture
+def server(running: Server) -> Server:
+    """The same server for every test, with an empty inbox and no other folder."""
+    running.empty()
+    return running
 
 
 @pytest.fixture(autouse=True)

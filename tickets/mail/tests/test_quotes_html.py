@@ -296,7 +296,7 @@ def test_every_word_is_in_just_one_of_the_two_parts(words, chance):
     assert _words(folded.text) + _words(folded.folded_text) == Counter(names)
 
 
-_LENGTH = 200_000
+_LENGTH = 100_000
 
 
 @pytest.mark.parametrize(
@@ -318,8 +318,8 @@ def test_hostile_html_takes_no_more_time_than_its_length(unit, text):
     html = (unit * (_LENGTH // len(unit) + 1))[:_LENGTH]
     started = time.process_time()
     fold(text, f"Hi {html}")
-    # Less than half a second of one core; what is quadratic takes minutes.
-    assert time.process_time() - started < 2
+    # Less than a quarter of a second of one core; what is quadratic takes a minute.
+    assert time.process_time() - started < 1
 
 
 def test_a_text_of_which_the_html_shows_nothing_is_not_hidden():
