@@ -40,7 +40,6 @@ MAY_READ_ACROSS = {
     "tickets/mail/services/secrets.py": "a mailbox is found by its secret",
     "tickets/mail/services/tracking.py": "a provider names a mail by its id",
     "tickets/mail/services/imap.py": "a worker fetches the mailbox that a task names, and what is due in all",
-    "tickets/mail/services/bounces.py": "a mail that was found in the workspace before",
     "tickets/mail/services/receiving.py": "a worker takes the message that a task names, and looks for lost ones",
     "tickets/mail/services/delivery.py": "the mails of one comment",
     "tickets/mail/services/queueing.py": "what tickets that are known already ask for",

@@ -3,8 +3,6 @@
 import datetime as dt
 from collections.abc import Sequence
 
-from django.db import transaction
-
 from tickets.mail import tokens
 from tickets.mail.models import Mailbox, Outgoing
 from tickets.mail.parsing.report import Report
@@ -42,20 +40,9 @@ def take(
         trace.add("bounce", report.kind, f"The mail to {outgoing.recipient}: nothing changes.")
         return outgoing, report.kind
     reason = in_words(report, outgoing.recipient)
-    _note(outgoing, reason=reason, is_permanent=report.is_permanent, now=now)
+    delivery.bounced(outgoing=outgoing, reason=reason, is_permanent=report.is_permanent, now=now)
     trace.add("bounce", "failed", f"The mail to {outgoing.recipient} did not arrive: {reason}")
     return outgoing, "failed"
-
-
-@transaction.atomic
-def _note(outgoing: Outgoing, *, reason: str, is_permanent: bool, now: dt.datetime) -> None:
-    if is_permanent:
-        delivery.bounced(outgoing=outgoing, reason=reason, is_permanent=True, now=now)
-        return
-    # This mail is lost, the address is not: a full mailbox, say.
-    Outgoing.unscoped.filter(pk=outgoing.pk).update(status="bounced", reason=reason[:300], next_at=None, ended_at=now)
-    if outgoing.comment_id:
-        delivery.refresh(outgoing.comment_id)
 
 
 def _named(report: Report, mailbox: Mailbox, recipients: Sequence[str], trace: Trace) -> Outgoing | None:

@@ -50,17 +50,18 @@ def _told(mails: list[Outgoing]) -> Delivery | None:
 
 @transaction.atomic
 def bounced(*, outgoing: Outgoing, reason: str, is_permanent: bool, now: dt.datetime) -> None:
-    """A server tells that a mail did not arrive. A permanent failure marks its comment and ends automatic mail to
-    the address; one that may pass changes nothing. `reason` is in words.
+    """A server tells that a mail did not arrive, and its comment says so, with the `reason` in words.
+
+    Where the address itself does not work (`is_permanent`), it gets no automatic mail any more; where only this mail
+    is lost, because the mailbox is full for example, it does.
     """
-    if not is_permanent:
-        return
     Outgoing.unscoped.filter(pk=outgoing.pk).update(status="bounced", reason=reason[:300], next_at=None, ended_at=now)
-    Undeliverable.unscoped.update_or_create(
-        workspace_id=outgoing.workspace_id,
-        address=outgoing.recipient,
-        defaults={"reason": reason[:300], "bounced_at": now},
-    )
+    if is_permanent:
+        Undeliverable.unscoped.update_or_create(
+            workspace_id=outgoing.workspace_id,
+            address=outgoing.recipient,
+            defaults={"reason": reason[:300], "bounced_at": now},
+        )
     if outgoing.comment_id:
         refresh(outgoing.comment_id)
 
