@@ -97,6 +97,7 @@ INSTALLED_APPS = [
     "tickets",
     "tickets.automation.apps.AutomationConfig",
     "tickets.mail.apps.MailConfig",
+    "tickets.webhooks.apps.WebhooksConfig",
     "slas",
     "portal",
 ]

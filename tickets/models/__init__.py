@@ -14,7 +14,7 @@ from tickets.models.ticket import (
     TicketTag,
     Watcher,
 )
-from tickets.models.timeline import Activity, Assignment, Merge
+from tickets.models.timeline import Activity, Assignment, FeedEntry, Merge
 
 __all__ = [
     "CHANNELS",
@@ -25,6 +25,7 @@ __all__ = [
     "Category",
     "Comment",
     "CustomerToken",
+    "FeedEntry",
     "Field",
     "Merge",
     "Participant",

@@ -1,10 +1,12 @@
 """What happened: the activity log (which is the outbox), assignments, merges."""
 
+from typing import Any, ClassVar
+
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
-from helpdesk.accounts.models import Contact, Team, User, WorkspaceModel
+from helpdesk.accounts.models import Contact, Team, User, Workspace, WorkspaceManager, WorkspaceModel
 from tickets.events import ActorKind, Event
 from tickets.models.ticket import Ticket
 
@@ -92,3 +94,30 @@ class Merge(WorkspaceModel):
 
     def __str__(self) -> str:
         return f"{self.source_id} into {self.target_id}"
+
+
+class FeedEntry(models.Model):
+    """The place of an activity in the feed of its workspace: `tickets.feed` says what that is good for.
+
+    A trigger adds the row in the transaction that writes the activity. `position` is given after the commit.
+    """
+
+    activity = models.OneToOneField(Activity, primary_key=True, on_delete=models.CASCADE, related_name="feed_entry")
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    is_replay = models.BooleanField(help_text="The past, told again by an import: nobody is sent it.")
+    position = models.BigIntegerField(null=True)
+
+    unscoped = models.Manager()
+    objects: ClassVar[WorkspaceManager[Any]] = WorkspaceManager()
+
+    class Meta:
+        db_table = "ticket_feed"
+        verbose_name_plural = "feed entries"
+        constraints = [models.UniqueConstraint(fields=["position"], name="ticket_feed_has_one_order")]
+        indexes = [
+            models.Index(fields=["workspace", "position"], name="ticket_feed_of_workspace"),
+            models.Index(fields=["activity"], condition=Q(position=None), name="ticket_feed_waiting"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.position}: {self.activity_id}"

@@ -1,0 +1,175 @@
+"""The log of webhooks: read, tried, and replayed."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from helpdesk.accounts.models import new_id
+from helpdesk.errors import Conflict, InvalidInput, NotFound
+from tickets.models import Activity
+from tickets.webhooks import payloads
+from tickets.webhooks.models import Attempt, Delivery, Endpoint
+
+MOST_REPLAYED = 10_000  # messages of one request
+STATUSES = ("waiting", "delivered", "failed", "cancelled")
+_CHUNK = 500
+
+
+def find(endpoint: Endpoint, delivery_id: UUID) -> Delivery:
+    """A message of the endpoint's log. Raises NotFound."""
+    rows = Delivery.objects.for_workspace(endpoint.workspace_id)
+    found: Delivery | None = rows.filter(endpoint=endpoint, pk=delivery_id).first()
+    if found is None:
+        raise NotFound("There is no such delivery.", errors={"delivery_id": ["There is no such delivery."]})
+    return found
+
+
+def log(
+    endpoint: Endpoint,
+    *,
+    status: str = "",
+    event: str = "",
+    since: dt.datetime | None = None,
+    until: dt.datetime | None = None,
+) -> QuerySet[Delivery]:
+    """The messages of an endpoint, newest first; of one status, of one event, written in a span of time."""
+    rows: QuerySet[Delivery] = Delivery.objects.for_workspace(endpoint.workspace_id).filter(endpoint=endpoint)
+    if status:
+        rows = rows.filter(status=status)
+    if event:
+        rows = rows.filter(event=event)
+    if since:
+        rows = rows.filter(created_at__gte=since)
+    if until:
+        rows = rows.filter(created_at__lt=until)
+    return rows.order_by("-created_at", "-pk")
+
+
+def attempts(delivery: Delivery) -> list[Attempt]:
+    """The attempts of a message, oldest first."""
+    rows = Attempt.objects.for_workspace(delivery.workspace_id).filter(delivery=delivery)
+    return list(rows.order_by("started_at", "pk"))
+
+
+@transaction.atomic
+def send_test(*, endpoint: Endpoint, event: str, now: dt.datetime) -> Delivery:
+    """Send the catalogue's example of an event, also to an endpoint that is off. It is tried once.
+
+    Raises InvalidInput naming `event`, Conflict while ten tests wait.
+    """
+    kind = payloads.CATALOGUE.get(event)
+    if kind is None:
+        raise InvalidInput.of("event", "There is no such event.")
+    tests = Delivery.objects.for_workspace(endpoint.workspace_id).filter(endpoint=endpoint, is_test=True)
+    if tests.filter(status="waiting").count() >= 10:
+        raise Conflict("Ten tests are on their way already.", code="busy")
+    test: Delivery = Delivery.unscoped.create(
+        workspace_id=endpoint.workspace_id,
+        endpoint=endpoint,
+        message_id=new_id(),
+        event=event,
+        body=payloads.body_of(kind.payload(now)),
+        is_test=True,
+        next_at=now,
+        created_at=now,
+    )
+    return test
+
+
+@transaction.atomic
+def replay(*, delivery: Delivery, now: dt.datetime) -> Delivery:
+    """Send a message once more, unchanged and under its id, with ten fresh attempts.
+
+    One that waits is tried at once. Raises Conflict for an endpoint that is off, NotFound.
+    """
+    rows = Delivery.objects.for_workspace(delivery.workspace_id).select_related("endpoint")
+    row: Delivery | None = rows.select_for_update(of=("self",)).filter(pk=delivery.pk).first()
+    if row is None:
+        raise NotFound("There is no such delivery.")
+    if not row.is_test:
+        _refuse_off(row.endpoint)
+    _again(Delivery.objects.for_workspace(row.workspace_id).filter(pk=row.pk), now)
+    row.refresh_from_db()
+    return row
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a replay of a span of time brought on its way."""
+
+    again: int  # messages that were in the log
+    missed: int  # messages of events that happened while the endpoint was off, or before it was made
+
+
+@transaction.atomic
+def replay_range(
+    *,
+    endpoint: Endpoint,
+    since: dt.datetime,
+    until: dt.datetime,
+    now: dt.datetime,
+    everything: bool = False,
+) -> Replayed:
+    """Send what happened in a span of time: what has not arrived, with `everything` also what has.
+
+    What the log has no message of, because the endpoint was off then or wanted other events, is written from the
+    activities, with the payload of the moment. Up to 10,000 messages.
+
+    Raises InvalidInput naming `from` or `to`, Conflict for an endpoint that is off and for too much at once.
+    """
+    if since >= until:
+        raise InvalidInput.of("to", "This must be after the beginning.")
+    if until > now:
+        until = now
+    _refuse_off(endpoint)
+    known = Delivery.objects.for_workspace(endpoint.workspace_id).filter(endpoint=endpoint)
+    messages = known.filter(is_test=False, activity__recorded_at__gte=since, activity__recorded_at__lt=until)
+    stopped = messages.filter(
+        status__in=["failed", "cancelled", "delivered"] if everything else ["failed", "cancelled"]
+    )
+    missing = (
+        Activity.objects.for_workspace(endpoint.workspace_id)
+        .filter(recorded_at__gte=since, recorded_at__lt=until, event__in=endpoint.events, feed_entry__is_replay=False)
+        .exclude(pk__in=messages.values("activity_id"))
+        .order_by("pk")
+    )
+    found = list(missing[: MOST_REPLAYED + 1])
+    ids = list(stopped.order_by("pk").values_list("pk", flat=True)[: MOST_REPLAYED + 1])
+    if len(found) + len(ids) > MOST_REPLAYED:
+        raise Conflict(
+            f"These are more than {MOST_REPLAYED:,} messages: choose a shorter time.",
+            code="too_many",
+            errors={"from": ["Choose a shorter time."]},
+        )
+    again = _again(known.filter(pk__in=ids), now)
+    Delivery.unscoped.bulk_create(_written(endpoint, found, now), ignore_conflicts=True, batch_size=_CHUNK)
+    return Replayed(again, len(found))
+
+
+def _written(endpoint: Endpoint, activities: Sequence[Activity], now: dt.datetime) -> list[Delivery]:
+    return [
+        Delivery(
+            workspace_id=endpoint.workspace_id,
+            endpoint=endpoint,
+            activity=activity,
+            message_id=activity.pk,
+            event=activity.event,
+            body=payloads.body_of(activity.payload),
+            next_at=now,
+            created_at=now,
+        )
+        for activity in activities
+    ]
+
+
+def _again(rows: QuerySet[Delivery], now: dt.datetime) -> int:
+    return rows.update(status="waiting", attempts=0, next_at=now, ended_at=None)
+
+
+def _refuse_off(endpoint: Endpoint) -> None:
+    if not endpoint.is_active:
+        raise Conflict("Switch the webhook on first.", code="inactive")
