@@ -24,7 +24,7 @@ def write(count: int, url: str) -> None:
     """Make an endpoint, then record `count` events for it, a few in each transaction, as long as it takes."""
     workspace = WorkspaceFactory()
     endpoints.create(
-        workspace=workspace, url=url, events=["ticket.updated"], by=make_agent(workspace), now=timezone.now()
+        workspace=workspace, url=url, events=["ticket.unassigned"], by=make_agent(workspace), now=timezone.now()
     )
     ticket = make_ticket(workspace)
     written = 0
@@ -32,7 +32,7 @@ def write(count: int, url: str) -> None:
         try:
             with transaction.atomic(), timeline.together():
                 for _ in range(AT_ONCE):
-                    timeline.record(ticket=ticket, event=Event.UPDATED, actor=SYSTEM, now=timezone.now())
+                    timeline.record(ticket=ticket, event=Event.UNASSIGNED, actor=SYSTEM, now=timezone.now())
         except Error:  # the database is away: what was not committed is written again
             connection.close()
             time.sleep(0.1)
