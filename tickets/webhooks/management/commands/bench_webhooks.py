@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from helpdesk import embedded
 from helpdesk.accounts.models import Membership
+from helpdesk.celery import app as celery_app
 from helpdesk.management.commands import start
 from tickets.events import SYSTEM
 from tickets.management import bench_run, scratch
@@ -62,6 +63,7 @@ class Command(BaseCommand):
             settings.OUTBOUND_ALLOW = ["127.0.0.0/8"]
             try:
                 with scratch.servers(folder) as redis_url, scratch.database("webhooks") as database_url:
+                    celery_app.conf.update(broker_url=embedded.broker_url(redis_url))
                     call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
                     call_command("demo", tickets=50, stdout=self.stdout)
                     self.environment = bench_run.environment_for(database_url, redis_url, folder) | {
@@ -71,6 +73,7 @@ class Command(BaseCommand):
                         user__email=bench_run.AGENT
                     )
                     self.changes = self._changes()
+                    next(self.changes)
                     with _receiving(folder) as (self.url, self.log):
                         good = [self._idle(single), self._at_once(events), self._beside_others(seconds)]
             except embedded.EmbeddedError as problem:
