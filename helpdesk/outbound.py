@@ -50,7 +50,7 @@ OWN_HEADERS = frozenset(
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
+_NAME = re.compile(r"[A-Za-z0-9._-]+")  # or an IPv4 address
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
 # What IANA's registries of special addresses hold beyond what `ipaddress` of every Python we run on knows.
 _SPECIAL = tuple(
@@ -319,10 +319,18 @@ def _target(url: str) -> httpcore.URL:
         raise Refused("This must begin with http:// or https:// and name a host.")
     if parts.username is not None or parts.password is not None:
         raise Refused("A user name or a password may not stand in the address.")
-    if not _HOST.fullmatch(host) or "\\" in url:
+    is_host = _is_ipv6(host) if "[" in parts.netloc else _NAME.fullmatch(host)
+    if not is_host or "\\" in url:
         raise Refused("This is no web address.")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return httpcore.URL(scheme=parts.scheme, host=host, port=port, target=target)
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ipaddress.IPv6Address(host).scope_id is None
+    except ValueError:
+        return False
 
 
 def _fields(headers: Mapping[str, str], *, host: str) -> list[tuple[bytes, bytes]]:
