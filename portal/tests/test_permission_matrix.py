@@ -377,6 +377,8 @@ API = [
     *rows("GET PUT PATCH", "automation:api-own-availability", SIGNED_IN, is_available=False),
     *rows("PUT PATCH", "automation:api-availability", "admin", "agent_user", is_available=False, capacity=5),
     *rows("POST", "portal:public-tickets", ANYBODY),
+    *rows("POST", "portal:public-from-chat", ANYBODY),
+    *rows("POST", "portal:public-escalate", ANYBODY),
 ]
 
 # Opened by a secret of their own (a token, a cookie, a signature), which their own tests try.
