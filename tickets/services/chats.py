@@ -186,7 +186,8 @@ def set_mode(*, workspace: Workspace, requires_key: bool, now: dt.datetime) -> C
     """
     own = _locked_settings(workspace, now)
     if requires_key and not own.key_hash:
-        raise Conflict("Make a key first: without one, no bot would be let in.", code="no_key")
+        why = "Make a key first: without one, no bot would be let in."
+        raise Conflict(why, code="no_key", errors={"requires_key": [why]})
     if own.requires_key != requires_key:
         own.requires_key, own.updated_at = requires_key, now
         own.save(update_fields=["requires_key", "updated_at"])
