@@ -342,8 +342,8 @@ class ChatModeForm(DomainForm):
         label="Who may hand conversations over",
         choices=[("0", "Anybody, as with your public form"), ("1", "Only bots with the integration key")],
         widget=forms.RadioSelect,
-        help_text="Without the key, a conversation that has a ticket is told to nobody but the network that opened it "
-        "and whoever knows its customer’s address.",
+        help_text="Without the key, a bot hears of a conversation that has a ticket only from the network that opened "
+        "it, or when it knows the customer’s e-mail address.",
     )
 
     @classmethod

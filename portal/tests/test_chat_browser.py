@@ -107,8 +107,6 @@ def test_an_agent_reads_the_chat_and_answers(live_server: Any, open_browser: Any
         accessible(page)
         name = f"chat-ticket-{width}{'-dark' if dark else ''}"
         picture(page, name)
-        page.locator("details.more", has_text="more").first.evaluate("one => one.scrollIntoView()")
-        picture(page, f"{name}-panel")
         page.get_by_text("Show all 30 messages").click()
         expect(page.get_by_text("Show only the last 20")).to_be_visible()
         accessible(page)
