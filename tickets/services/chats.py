@@ -279,18 +279,33 @@ def _open(
         actor=_customer(contact, name),
         now=now,
     )
+    chat = _keep(ticket, sender, asked, extra or {}, now=now)
+    return _handed(chat, now=now, is_new=True)
+
+
+def keep_chat(*, ticket: Ticket, sender: Sender, request: Request, now: dt.datetime) -> Chat:
+    """Keep the chat that a ticket came from, which has none yet; what `escalate` does when it opens one.
+
+    Raises InvalidInput naming the field, as `escalate`.
+    """
+    told = {"reason": request.reason, "bot_id": request.bot_id, "context": clean_context(request.context)}
+    return _keep(ticket, sender, _checked(request), told | {"escalated_at": now}, now=now)
+
+
+def _keep(ticket: Ticket, sender: Sender, asked: _Checked, told: Mapping[str, Any], *, now: dt.datetime) -> Chat:
     chat = Chat(
-        workspace=workspace,
+        workspace_id=ticket.workspace_id,
         ticket=ticket,
         conversation_id=asked.conversation_id,
         opened_by=sender.name,
+        line_count=len(asked.lines),
+        lines_hash=_hash_of(asked.lines),
         created_at=now,
-        **(extra or {}),
+        **told,
     )
-    _write_lines(chat, ticket, asked.lines, asked, now=now)
-    chat.line_count, chat.lines_hash = len(asked.lines), _hash_of(asked.lines)
     chat.save(force_insert=True)
-    return _handed(chat, now=now, is_new=True)
+    _write_lines(chat, ticket, asked.lines, asked, now=now)
+    return chat
 
 
 def _find(workspace: Workspace, asked: _Checked, sender: Sender) -> Chat | None:

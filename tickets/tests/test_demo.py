@@ -102,7 +102,11 @@ class TestTheWorkspace:
         activities = Activity.objects.for_workspace(workspace)
         assert not activities.filter(occurred_at__gte=NOW).exists()
         assert not activities.filter(occurred_at__lt=F("ticket__created_at")).exists()
-        assert not Comment.objects.for_workspace(workspace).filter(created_at__lt=F("ticket__created_at")).exists()
+        assert (
+            not Comment.objects.for_workspace(workspace)
+            .filter(created_at__lt=F("ticket__created_at"), is_transcript=False)
+            .exists()
+        )
 
     def test_was_sent_to_nobody(self, workspace):
         assert not Activity.objects.for_workspace(workspace).filter(dispatched_at=None).exists()
