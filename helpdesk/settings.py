@@ -273,6 +273,8 @@ SPECTACULAR_SETTINGS = {
         "SLAJobKindEnum": "slas.api.serializers.JOB_KINDS",
         "StatusEnum": "tickets.api.serializers.STATUSES",
         "BackgroundStateEnum": "slas.api.serializers.JOB_STATES",
+        "RoleEnum": "helpdesk.api.people.ROLES",
+        "ChatRoleEnum": "portal.api.chat.ROLES",
         "AutomationTriggerEnum": "tickets.automation.api.rules.TRIGGER_WORDS",
     },
     "POSTPROCESSING_HOOKS": [

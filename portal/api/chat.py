@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,12 +18,8 @@ from portal.api.base import CustomerView, Submitted, ticket_json
 from tickets.api.serializers import Id
 from tickets.services import base, chats
 
-KEY_HEADER = OpenApiParameter(
-    "Authorization",
-    str,
-    OpenApiParameter.HEADER,
-    description="`Bearer hdc_…`: the workspace's integration key. Needed where the workspace requires it.",
-)
+# How the document says it: with the integration key, or without.
+AUTH: Any = [{"bearer": []}, {}]
 
 
 def key_of(request: Request) -> str:
@@ -48,11 +44,14 @@ class ChatThrottle(CallerThrottle):
 # --- What comes in ----------------------------------------------------------------------------
 
 
+ROLES = [(role, role) for role in chats.ROLES]
+
+
 class LineIn(StrictSerializer):
     """A line of the conversation."""
 
     role = serializers.ChoiceField(
-        choices=list(chats.ROLES),
+        choices=ROLES,
         help_text="`user` and `customer` are the customer, `bot` and `assistant` the bot, `agent` a person of yours.",
     )
     content = serializers.CharField(
@@ -85,7 +84,13 @@ class ConversationIn(StrictSerializer):
         help_text="Without it the customer is a visitor who gets no mail; it can come later.",
     )
     customer_name = serializers.CharField(max_length=base.NAME_LENGTH, required=False, allow_blank=True, default="")
-    chat_history = LineIn(many=True, required=False, default=list, max_length=chats.MOST_LINES)
+    chat_history = LineIn(
+        many=True,
+        required=False,
+        default=list,
+        max_length=chats.MOST_LINES,
+        help_text=f"What was said so far: up to {chats.MOST_LINES} lines, {chats.TRANSCRIPT_LENGTH} characters in all.",
+    )
     bot_name = serializers.CharField(
         max_length=base.NAME_LENGTH, required=False, allow_blank=True, default="", help_text="“Bot” unless told."
     )
@@ -163,10 +168,11 @@ class FromChat(ChatView):
         operation_id="public_tickets_from_chat",
         summary="Make a ticket from a chat",
         description="The history becomes the beginning of the ticket's conversation. The same `conversation_id` again "
-        "gives the same ticket with 200, and adds the lines that are new at the end. A caller without the integration "
-        "key gets a ticket that exists only from the network that opened it, or with the customer's address; "
-        "otherwise the answer is 409 `conversation_exists`.",
-        parameters=[KEY_HEADER],
+        "gives the same ticket with 200, and adds the lines that are new at the end. `Authorization: Bearer hdc_…` has "
+        "the integration key, which the workspace may require. A caller without it gets a ticket that exists only from "
+        "the network that opened it, or with the customer's address; otherwise the answer is 409 "
+        "`conversation_exists`.",
+        auth=AUTH,
         request=FromChatIn,
         responses={200: Submitted, 201: Submitted},
         tags=["Chatbots"],
@@ -190,7 +196,7 @@ class Escalate(ChatView):
         description="Keeps the reason and the context on the conversation's ticket, leaves the agents a note, and "
         "opens the ticket again where it waits or is finished. A conversation without a ticket gets one. Who may is "
         "the same as with `from-chat`.",
-        parameters=[KEY_HEADER],
+        auth=AUTH,
         request=EscalationIn,
         responses={200: Submitted, 201: Submitted},
         tags=["Chatbots"],

@@ -5,7 +5,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from helpdesk.accounts.models import Contact, Workspace
@@ -152,6 +154,17 @@ class TestFromChat:
             client, FROM_CHAT, from_chat(workspace, chat_history=[{"role": "user", "content": "x", "timestamp": at}])
         )
         assert answer.status_code in (201, 400)
+
+    def test_costs_the_same_queries_however_long_it_is(self, client: Client, workspace: Workspace) -> None:
+        post(client, FROM_CHAT, from_chat(workspace, conversation_id="warm"))
+        counts = []
+        for number, length in enumerate((2, 500)):
+            history = [{"role": "user", "content": f"line {n}"} for n in range(length)]
+            body = from_chat(workspace, conversation_id=str(number), chat_history=history)
+            with CaptureQueriesContext(connection) as seen:
+                assert post(client, FROM_CHAT, body).status_code == 201
+            counts.append(len(seen))
+        assert counts[0] == counts[1]
 
 
 class TestEscalate:

@@ -31,6 +31,13 @@ def console(client: Client, admin: Membership) -> Client:
     return client
 
 
+def part(pattern: str, page: str, flags: int = 0, group: int = 0) -> str:
+    """What of a page the pattern matches."""
+    found = re.search(pattern, page, flags)
+    assert found
+    return found[group]
+
+
 def ticket_page(console: Client, ticket: Ticket) -> str:
     answer = console.get(reverse("tickets:ticket", args=[ticket.pk]))
     assert answer.status_code == 200
@@ -47,7 +54,7 @@ class TestSettings:
 
     def test_show_a_key_once(self, console: Client, admin: Membership) -> None:
         made = console.post(f"{PAGE}/key")
-        key = re.search(r"hdc_[\w-]+", made.content.decode())[0]
+        key = part(r"hdc_[\w-]+", made.content.decode())
         assert made.status_code == 200 and "no-store" in made["Cache-Control"]
         assert f"Authorization: Bearer {key}" in made.content.decode().replace("&quot;", '"')
         assert chats.authorize(workspace=admin.workspace, key=key)
@@ -79,7 +86,7 @@ class TestSettings:
 class TestTheTicket:
     def test_shows_the_lines_as_a_chat(self, console: Client, admin: Membership) -> None:
         page = ticket_page(console, from_chat(admin.workspace).ticket)
-        chat = re.search(r'<section class="chat".*?</section>', page, re.DOTALL)[0]
+        chat = part(r'<section class="chat".*?</section>', page, re.DOTALL)
         assert "3 messages" in chat and "How can I assist?" in chat and "My parcel is *lost*" in chat
         assert "Show all" not in chat and "Edit or delete" not in page
 
@@ -94,7 +101,7 @@ class TestTheTicket:
     def test_folds_the_beginning_of_a_long_chat(self, console: Client, admin: Membership) -> None:
         history = [{"role": "bot", "content": f"line {n}."} for n in range(45)]
         page = ticket_page(console, from_chat(admin.workspace, chat_history=history).ticket)
-        folded = re.search(r'<details class="earlier">.*?</ol></details>', page, re.DOTALL)[0]
+        folded = part(r'<details class="earlier">.*?</ol></details>', page, re.DOTALL)
         assert "Show all 45 messages" in folded and "line 24." in folded and "line 25." not in folded
         assert page.count("line 25.") == page.count("line 44.") == 1
 
@@ -102,7 +109,7 @@ class TestTheTicket:
         context = {"plan": "gold", "order": {"id": 17, "items": [{"name": "Lamp"}]}} | {f"k{n}": n for n in range(20)}
         handed = escalate(admin.workspace, context=context)
         page = ticket_page(console, handed.ticket)
-        panel = re.search(r'<section class="chat-panel">.*?</section>', page, re.DOTALL)[0]
+        panel = part(r'<section class="chat-panel">.*?</section>', page, re.DOTALL)
         for words in ("complex issue", "bot-7", "conv-1", "order › items › 1 › name", "Lamp", "15 more"):
             assert words in panel
         assert "chat.invalid" not in page.replace(f'value="{handed.ticket.requester_email}"', "")
@@ -125,7 +132,7 @@ class TestTheTicket:
 
     def test_holds_an_answer_back_when_the_chat_went_on(self, console: Client, admin: Membership) -> None:
         ticket = from_chat(admin.workspace).ticket
-        seen = re.search(r'id="seen-until" value="([^"]+)"', ticket_page(console, ticket))[1]
+        seen = part(r'id="seen-until" value="([^"]+)"', ticket_page(console, ticket), group=1)
         from_chat(admin.workspace, chat_history=[*HISTORY, {"role": "user", "content": "Solved!"}], now=NOW + HOUR)
         answer = console.post(
             reverse("tickets:reply", args=[ticket.pk]), {"body": "Hello", "internal": "0", "seen_until": seen}
