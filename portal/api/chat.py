@@ -18,9 +18,6 @@ from portal.api.base import CustomerView, Submitted, ticket_json
 from tickets.api.serializers import Id
 from tickets.services import base, chats
 
-# How the document says it: with the integration key, or without.
-AUTH: Any = [{"bearer": []}, {}]
-
 
 def key_of(request: Request) -> str:
     """The bearer token that came with the request; empty for none."""
@@ -172,7 +169,6 @@ class FromChat(ChatView):
         "the integration key, which the workspace may require. A caller without it gets a ticket that exists only from "
         "the network that opened it, or with the customer's address; otherwise the answer is 409 "
         "`conversation_exists`.",
-        auth=AUTH,
         request=FromChatIn,
         responses={200: Submitted, 201: Submitted},
         tags=["Chatbots"],
@@ -194,9 +190,8 @@ class Escalate(ChatView):
         operation_id="public_tickets_escalate",
         summary="Hand a conversation over to a person",
         description="Keeps the reason and the context on the conversation's ticket, leaves the agents a note, and "
-        "opens the ticket again where it waits or is finished. A conversation without a ticket gets one. Who may is "
-        "the same as with `from-chat`.",
-        auth=AUTH,
+        "opens the ticket again where it waits or is finished. A conversation without a ticket gets one. The key "
+        "(`Authorization: Bearer hdc_…`) and who may are as with `from-chat`.",
         request=EscalationIn,
         responses={200: Submitted, 201: Submitted},
         tags=["Chatbots"],
