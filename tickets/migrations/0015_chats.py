@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0003_team_lead"),
-        ("tickets", "0013_mail_of_messages"),
+        ("tickets", "0014_feed"),
     ]
 
     operations = [
