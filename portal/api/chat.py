@@ -81,7 +81,7 @@ class ConversationIn(StrictSerializer):
         help_text="Without it the customer is a visitor who gets no mail; it can come later.",
     )
     customer_name = serializers.CharField(max_length=base.NAME_LENGTH, required=False, allow_blank=True, default="")
-    chat_history = LineIn(
+    chat_history = LineIn(  # type: ignore[call-arg]  # what a list takes
         many=True,
         required=False,
         default=list,
@@ -105,7 +105,7 @@ class EscalationIn(ConversationIn):
     subject = serializers.CharField(max_length=base.SUBJECT_LENGTH, required=False, allow_blank=True, default="")
     bot_id = serializers.CharField(max_length=chats.ID_LENGTH, required=False, allow_blank=True, default="")
     reason = serializers.CharField(max_length=chats.ID_LENGTH, help_text="Like `complex_issue`.")
-    context = ContextField(
+    context = ContextField(  # type: ignore[assignment]  # a field, whatever serializers call so
         required=False,
         default=dict,
         help_text="What the bot knew, shown to agents: any object of up to 16 kB and 8 levels. `customer_email`, "

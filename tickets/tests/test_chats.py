@@ -457,22 +457,23 @@ def test_the_times_of_lines_always_rise_and_are_before_now(told: list[Any], last
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_requests_at_once_open_one_ticket() -> None:
+def test_requests_at_once_open_one_ticket_and_add_each_line_once() -> None:
     workspace = WorkspaceFactory()
     barrier = threading.Barrier(6)
+    more = [*HISTORY, {"role": "bot", "content": "One moment"}, {"role": "user", "content": "Thanks"}]
 
-    def ask(number: int) -> chats.Handed:
+    def ask(number: int, history: list[Any]) -> chats.Handed:
         try:
             barrier.wait()
-            call = escalate if number % 2 else from_chat
-            return call(workspace, chat_history=HISTORY)
+            return (escalate if number % 2 else from_chat)(workspace, chat_history=history)
         finally:
             connections.close_all()
 
     with ThreadPoolExecutor(6) as crew:
-        handed = list(crew.map(ask, range(6)))
-    assert len({one.opened_as for one in handed}) == 1 and sum(one.is_new for one in handed) == 1
-    assert len({one.token for one in handed}) == 1
+        opened = list(crew.map(ask, range(6), [HISTORY] * 6))
+        later = list(crew.map(ask, range(6), [more] * 6))
+    assert len({one.opened_as for one in [*opened, *later]}) == 1 and len({one.token for one in opened}) == 1
+    assert sum(one.is_new for one in [*opened, *later]) == 1
     ticket = Ticket.objects.for_workspace(workspace).get()
-    assert len(lines(ticket)) == 3 and Chat.unscoped.count() == 1
-    assert ticket.comments.filter(is_internal=True).count() <= 1
+    assert [body for _, _, body in lines(ticket)] == [line["content"] for line in more]
+    assert Chat.unscoped.count() == 1 and ticket.comments.filter(is_internal=True).count() <= 1
