@@ -32,7 +32,7 @@ from tickets.tests.factories import (
     make_reply,
     make_ticket,
 )
-from tickets.webhooks.tests.factories import make_attempt, make_delivery, make_endpoint
+from tickets.webhooks.tests.rows import make_attempt, make_delivery, make_endpoint
 
 pytestmark = pytest.mark.django_db
 EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "8"))
