@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from helpdesk.accounts.models import Workspace
 from helpdesk.accounts.tests.factories import ContactFactory, WorkspaceFactory
-from tickets import access, feed, timeline
+from tickets import access, feed
 from tickets.events import SYSTEM, Event
 from tickets.lifecycle import Priority
-from tickets.models import Activity, CustomerToken, FeedEntry, Ticket
+from tickets.models import Activity, CustomerToken, Ticket
 from tickets.services import assignment, base, conversation, editing, merging, status
 from tickets.tests.factories import make_agent, make_reply, make_ticket
 from tickets.webhooks import payloads
@@ -342,10 +342,3 @@ class TestText:
             "ticket.trashed",
             "ticket.restored",
         }
-
-    def test_the_feed_has_a_row_of_everything_that_is_recorded(self, workspace: Workspace) -> None:
-        ticket = make_ticket(workspace)
-        with transaction.atomic(), timeline.together():
-            for _ in range(3):
-                timeline.record(ticket=ticket, event=Event.UPDATED, actor=SYSTEM, now=NOW)
-        assert FeedEntry.unscoped.count() == Activity.unscoped.count() == 4
