@@ -277,7 +277,12 @@ SPECTACULAR_SETTINGS = {
         "RoleEnum": "helpdesk.api.people.ROLES",
         "ChatRoleEnum": "portal.api.chat.ROLES",
         "AutomationTriggerEnum": "tickets.automation.api.rules.TRIGGER_WORDS",
+        "WebhookEventEnum": "tickets.webhooks.api.webhooks.EVENTS",
+        "WebhookStateEnum": "tickets.webhooks.api.webhooks.STATES",
+        "WebhookOffReasonEnum": "tickets.webhooks.api.webhooks.OFF_REASONS",
+        "WebhookDeliveryStatusEnum": "tickets.webhooks.api.deliveries.STATUSES",
     },
+    "WEBHOOKS": "tickets.webhooks.api.described.MESSAGES",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "helpdesk.api.schema.refuse_unknown_fields",

@@ -57,6 +57,7 @@ BusinessHours, WorkingHours, Policy, Job = (
 Mailbox, Incoming, BlockedSender, NoticePreference = (
     apps.get_model("mail", name) for name in ("Mailbox", "Incoming", "BlockedSender", "NoticePreference")
 )
+Endpoint, Delivery = (apps.get_model("webhooks", name) for name in ("Endpoint", "Delivery"))
 MailSettings, Outgoing, ParsingRule, Undeliverable = (
     apps.get_model("mail", name) for name in ("MailSettings", "Outgoing", "ParsingRule", "Undeliverable")
 )
@@ -69,7 +70,9 @@ CHANGEABLE: tuple[Any, ...] = (
     Category,
     ChatSettings,
     Comment,
+    Delivery,
     DryRun,
+    Endpoint,
     Field,
     Invitation,
     Incoming,
@@ -109,7 +112,9 @@ class Row:
     @property
     def is_api(self) -> bool:
         """Whether the address answers JSON to a bearer token."""
-        return self.name.startswith(("api:", "tickets_api:", "slas:api-", "automation:api-", "portal:public"))
+        return self.name.startswith(
+            ("api:", "tickets_api:", "slas:api-", "automation:api-", "webhooks:api-", "portal:public")
+        )
 
     def __str__(self) -> str:
         return f"{self.method} {self.name}"
@@ -387,6 +392,18 @@ API = [
     *rows("GET", "automation:api-recurring-ticket", SIGNED_IN, "recurring"),
     *rows("PUT PATCH DELETE", "automation:api-recurring-ticket", "admin", "recurring"),
     *rows("GET", "automation:api-recurring-runs", SIGNED_IN, "recurring"),
+    *rows("GET", "webhooks:api-webhooks", "admin"),
+    *rows("POST", "webhooks:api-webhooks", "admin", url="http://93.184.215.14/hook", events=["ticket.created"]),
+    *rows("GET", "webhooks:api-events", SIGNED_IN),
+    *rows("GET PUT PATCH DELETE", "webhooks:api-webhook", "admin", "webhook"),
+    *rows("POST", "webhooks:api-secret", "admin", "webhook"),
+    *rows("POST", "webhooks:api-test", "admin", "webhook"),
+    *rows(
+        "POST", "webhooks:api-replay", "admin", "webhook", **{"from": "2026-01-01T00:00Z", "to": "2026-01-02T00:00Z"}
+    ),
+    *rows("GET", "webhooks:api-deliveries", "admin", "webhook"),
+    *rows("GET", "webhooks:api-delivery", "admin", "webhook", "$hook_delivery"),
+    *rows("POST", "webhooks:api-delivery-replay", "admin", "webhook", "$hook_delivery"),
     *rows("GET PUT PATCH", "automation:api-own-availability", SIGNED_IN, is_available=False),
     *rows("PUT PATCH", "automation:api-availability", "admin", "agent_user", is_available=False, capacity=5),
     *rows("POST", "portal:public-tickets", ANYBODY),
@@ -486,6 +503,14 @@ class World:
             comment=make_reply(self.ticket, agent), activity_id=uuid4(), kind="reply",
             recipient="x@customers.example", message_id=uuid4().hex, status="failed", created_at=NOW,
             ended_at=NOW,
+        ).pk  # fmt: skip
+        self.things["webhook"] = Endpoint.unscoped.create(
+            workspace=self.workspace, url="http://93.184.215.14/hook", events=["ticket.created"], secret_sealed="",
+            secret_changed_at=NOW, active_since=NOW, created_at=NOW, updated_at=NOW,
+        ).pk  # fmt: skip
+        self.things["hook_delivery"] = Delivery.unscoped.create(
+            workspace=self.workspace, endpoint_id=self.things["webhook"], message_id=uuid4(), event="ticket.created",
+            body="{}", status="failed", created_at=NOW, ended_at=NOW,
         ).pk  # fmt: skip
         self.belongs_to("agent")
 
