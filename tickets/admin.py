@@ -25,6 +25,7 @@ from tickets.models import (
     Category,
     Comment,
     CustomerToken,
+    FeedEntry,
     Field,
     Merge,
     Participant,
@@ -278,6 +279,16 @@ class ActivityAdmin(OfTicket):
 
     list_display = ("ticket", "event", "actor_name", "actor_kind", "occurred_at", "recorded_at", "dispatched_at")
     list_filter = ("event", "actor_kind")
+
+
+@admin.register(FeedEntry)
+class FeedEntryAdmin(OfTicket):
+    """Where each activity stands in the feed; without a position nobody has asked for it yet."""
+
+    ticket_field = "activity__ticket"
+    search_fields = ("activity__ticket__subject",)
+    list_display = ("position", "activity", "is_replay")
+    list_select_related = ("activity",)
 
 
 @admin.register(Assignment)
