@@ -23,8 +23,13 @@ _BATCH = 5000
 _MOST_BATCHES = 40
 _LATEST = 2**63 - 1
 _LOCK = 0x66656564  # one for the whole database
-# In the order of the index of what waits, lest the planner walks the table while much waits and nothing is seen.
-_WAITING = "SELECT FROM ticket_feed WHERE position IS NULL ORDER BY arrival LIMIT 1"
+# Whether something waits, asked in the order of the index of what waits, lest the planner walk the whole table;
+# and the last position that was given.
+_LOOK = """
+SELECT (SELECT true FROM ticket_feed WHERE position IS NULL ORDER BY arrival LIMIT 1),
+       CASE WHEN is_called THEN last_value ELSE 0 END
+FROM ticket_feed_position
+"""
 # What a purge of the trash is about to delete is passed over: who waits for nobody's rows is in no deadlock.
 _NUMBER = """
 WITH waiting AS MATERIALIZED (
@@ -54,15 +59,24 @@ def number(*, limit: int = _BATCH) -> int:
     Readers of the feed call it first. It costs one query where nothing waits. What happens to one ticket is
     numbered in the order in which it happened.
     """
+    something_waits, _ = _look()
+    return _number(limit) if something_waits else 0
+
+
+def _look() -> tuple[bool, int]:
     with connection.cursor() as cursor:
-        cursor.execute(_WAITING)
-        if cursor.fetchone() is None:
-            return 0
-        with transaction.atomic():
-            # A statement of its own: the next one must see what the holder before us has committed.
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-            cursor.execute(_NUMBER, [limit])
-            return int(cursor.rowcount)
+        cursor.execute(_LOOK)
+        waits, last = cursor.fetchone()
+    return bool(waits), last
+
+
+@transaction.atomic
+def _number(limit: int) -> int:
+    with connection.cursor() as cursor:
+        # A statement of its own: the next one must see what the holder before us has committed.
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        cursor.execute(_NUMBER, [limit])
+        return int(cursor.rowcount)
 
 
 def after(position: int, *, limit: int, workspace_id: UUID | None = None) -> Sequence[FeedEntry]:
@@ -82,9 +96,13 @@ def page(*, workspace_id: UUID, after: int, limit: int, events: Collection[str] 
     """Up to `limit` activities of a workspace after a position; of `events` only, if any are named.
 
     Then at most 5,000 are looked at, and `next` is behind all of them, also behind those that were not wanted.
-    `has_more` says whether it is worth to ask again at once.
+    `has_more` says whether it is worth to ask again at once. Raises InvalidInput naming `after` for a position that
+    has not been given yet, as after the database was restored from a copy: what comes up to there would be missed.
     """
-    is_behind = number() == _BATCH
+    something_waits, last = _look()
+    if after > last:
+        raise InvalidInput.of("after", "This feed has not come so far yet. Begin anew, or with `latest`.")
+    is_behind = something_waits and _number(_BATCH) == _BATCH
     rows = FeedEntry.objects.for_workspace(workspace_id).filter(position__gt=after)
     wanted, reach = rows, None
     if events:

@@ -83,27 +83,31 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name_plural": "feed entries",
                 "db_table": "ticket_feed",
-                "indexes": [
-                    models.Index(
-                        condition=models.Q(("position__isnull", False)),
-                        fields=["workspace", "position"],
-                        name="ticket_feed_of_workspace",
-                    ),
-                    models.Index(
-                        condition=models.Q(("position", None)), fields=["arrival"], name="ticket_feed_waiting"
-                    ),
-                ],
-                "constraints": [
-                    models.UniqueConstraint(
-                        condition=models.Q(("position__isnull", False)),
-                        fields=("position",),
-                        name="ticket_feed_has_one_order",
-                    )
-                ],
             },
             managers=[("unscoped", django.db.models.manager.Manager())],
         ),
         migrations.RunSQL(HISTORY, migrations.RunSQL.noop),
+        # Built once the history is there, and before the lock of the trigger.
+        migrations.AddIndex(
+            model_name="feedentry",
+            index=models.Index(
+                condition=models.Q(("position__isnull", False)),
+                fields=["workspace", "position"],
+                name="ticket_feed_of_workspace",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="feedentry",
+            index=models.Index(condition=models.Q(("position", None)), fields=["arrival"], name="ticket_feed_waiting"),
+        ),
+        migrations.AddConstraint(
+            model_name="feedentry",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("position__isnull", False)),
+                fields=("position",),
+                name="ticket_feed_has_one_order",
+            ),
+        ),
         migrations.RunSQL(FEED, FEED_UNDO),
         migrations.RunSQL(HISTORY, migrations.RunSQL.noop),
     ]

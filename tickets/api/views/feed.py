@@ -78,7 +78,8 @@ class Feed(TicketView):
         description=(
             "Every activity of the workspace once, in the order in which they became visible: what happens to one "
             "ticket in its order, and nothing ever appears before a cursor that was given. So whoever keeps `next` "
-            "and asks again misses nothing, however long they were away. Cursors do not expire. "
+            "and asks again misses nothing, however long they were away. Cursors do not expire; "
+            "one that was never given is a 400. "
             "Like the activities of a ticket, the feed tells every member of everything, notes among agents included "
             "(by their ids, not their words). Activities of tickets in the trash stay; those of tickets that were "
             "deleted for good are gone, and cursors stay valid. `is_replay` marks the past that an import has told: "
