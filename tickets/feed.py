@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Count, Max
+from django.db.models import Count, Max, QuerySet
 from django.utils.http import base36_to_int, int_to_base36
 
 from helpdesk.errors import InvalidInput
 from tickets.models import FeedEntry
 
-SCANNED = 5000  # activities that one request with a filter looks at
+SCANNED = 2000  # activities that one request with a filter looks at
 _BATCH = 5000
 _MOST_BATCHES = 40
 _LATEST = 2**63 - 1
@@ -42,6 +42,14 @@ WITH waiting AS MATERIALIZED (
 UPDATE ticket_feed SET position = numbered.position FROM numbered WHERE ticket_feed.activity_id = numbered.activity_id
 """
 _CURSOR = re.compile(r"1-(0|[1-9a-z][0-9a-z]{0,12})")  # a version, and the position in base 36
+
+
+def _of(workspace_id: UUID | None) -> QuerySet[FeedEntry]:
+    """The entries of a workspace or of all, each by the index made for that."""
+    if workspace_id is None:
+        return FeedEntry.unscoped.filter(arrival__gt=0)
+    rows: QuerySet[FeedEntry] = FeedEntry.objects.for_workspace(workspace_id)
+    return rows
 
 
 @dataclass(frozen=True)
@@ -81,21 +89,19 @@ def _number(limit: int) -> int:
 
 def after(position: int, *, limit: int, workspace_id: UUID | None = None) -> Sequence[FeedEntry]:
     """The entries after a position in their order, with their activities: of one workspace, or of all."""
-    rows = FeedEntry.unscoped if workspace_id is None else FeedEntry.objects.for_workspace(workspace_id)
-    return list(rows.filter(position__gt=position).select_related("activity").order_by("position")[:limit])
+    return list(_of(workspace_id).filter(position__gt=position).select_related("activity").order_by("position")[:limit])
 
 
 def end(workspace_id: UUID | None = None) -> int:
     """The last position, of a workspace or of all: who reads after it gets what happens from now on."""
-    rows = FeedEntry.unscoped.all() if workspace_id is None else FeedEntry.objects.for_workspace(workspace_id)
-    last = rows.exclude(position=None).order_by("-position").values_list("position", flat=True).first()
+    last = _of(workspace_id).exclude(position=None).order_by("-position").values_list("position", flat=True).first()
     return int(last or 0)
 
 
 def page(*, workspace_id: UUID, after: int, limit: int, events: Collection[str] = ()) -> Page:
     """Up to `limit` activities of a workspace after a position; of `events` only, if any are named.
 
-    Then at most 5,000 are looked at, and `next` is behind all of them, also behind those that were not wanted.
+    Then at most 2,000 are looked at, and `next` is behind all of them, also behind those that were not wanted.
     `has_more` says whether it is worth to ask again at once. Raises InvalidInput naming `after` for a position that
     has not been given yet, as after the database was restored from a copy: what comes up to there would be missed.
     """
@@ -103,7 +109,7 @@ def page(*, workspace_id: UUID, after: int, limit: int, events: Collection[str] 
     if after > last:
         raise InvalidInput.of("after", "This feed has not come so far yet. Begin anew, or with `latest`.")
     is_behind = something_waits and _number(_BATCH) == _BATCH
-    rows = FeedEntry.objects.for_workspace(workspace_id).filter(position__gt=after)
+    rows = _of(workspace_id).filter(position__gt=after)
     wanted, reach = rows, None
     if events:
         stretch = rows.order_by("position").values("position")[:SCANNED]

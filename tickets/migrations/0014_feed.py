@@ -103,7 +103,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="feedentry",
             constraint=models.UniqueConstraint(
-                condition=models.Q(("position__isnull", False)),
+                condition=models.Q(("arrival__gt", 0), ("position__isnull", False)),
                 fields=("position",),
                 name="ticket_feed_has_one_order",
             ),
