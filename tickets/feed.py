@@ -117,10 +117,10 @@ def page(*, workspace_id: UUID, after: int, limit: int, events: Collection[str] 
         wanted = rows.filter(position__lte=reach["last"] or 0, activity__event__in=events)
     found = list(wanted.select_related("activity").order_by("position")[: limit + 1])
     if len(found) > limit:
-        return Page(found[:limit], found[limit - 1].position, True)
+        return Page(found[:limit], found[limit - 1].position or after, True)
     if reach is not None:
         return Page(found, reach["last"] or after, is_behind or reach["seen"] == SCANNED)
-    return Page(found, found[-1].position if found else after, is_behind)
+    return Page(found, (found[-1].position if found else None) or after, is_behind)
 
 
 def latest(*, workspace_id: UUID) -> int:
