@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Count, Max, QuerySet
+from django.db.models import BooleanField, Count, Max, QuerySet
+from django.db.models.expressions import RawSQL
 from django.utils.http import base36_to_int, int_to_base36
 
 from helpdesk.errors import InvalidInput
@@ -44,11 +45,18 @@ UPDATE ticket_feed SET position = numbered.position FROM numbered WHERE ticket_f
 _CURSOR = re.compile(r"1-(0|[1-9a-z][0-9a-z]{0,12})")  # a version, and the position in base 36
 
 
-def _of(workspace_id: UUID | None) -> QuerySet[FeedEntry]:
-    """The entries of a workspace or of all, each by the index made for that."""
-    if workspace_id is None:
-        return FeedEntry.unscoped.filter(arrival__gt=0)
-    rows: QuerySet[FeedEntry] = FeedEntry.objects.for_workspace(workspace_id)
+def _entries(workspace_id: UUID, *, after: int, until: int = _LATEST) -> QuerySet[FeedEntry]:
+    """The entries of a workspace behind a position, up to another.
+
+    The pair says what `position` alone would say, and only the index of workspaces answers it. From a plain
+    comparison the planner may choose the index of all positions, and walk through everything that other workspaces
+    have written since.
+    """
+    pair = '("ticket_feed"."workspace_id", "ticket_feed"."position")'
+    stretch = RawSQL(  # noqa: S611 (nothing is put into the text)
+        f"{pair} > (%s, %s) AND {pair} <= (%s, %s)", [workspace_id, after, workspace_id, until], BooleanField()
+    )
+    rows: QuerySet[FeedEntry] = FeedEntry.objects.for_workspace(workspace_id).filter(stretch)
     return rows
 
 
@@ -89,13 +97,18 @@ def _number(limit: int) -> int:
 
 def after(position: int, *, limit: int, workspace_id: UUID | None = None) -> Sequence[FeedEntry]:
     """The entries after a position in their order, with their activities: of one workspace, or of all."""
-    return list(_of(workspace_id).filter(position__gt=position).select_related("activity").order_by("position")[:limit])
+    rows = (
+        FeedEntry.unscoped.filter(position__gt=position)
+        if workspace_id is None
+        else _entries(workspace_id, after=position)
+    )
+    return list(rows.select_related("activity").order_by("position")[:limit])
 
 
 def end(workspace_id: UUID | None = None) -> int:
     """The last position, of a workspace or of all: who reads after it gets what happens from now on."""
-    last = _of(workspace_id).exclude(position=None).order_by("-position").values_list("position", flat=True).first()
-    return int(last or 0)
+    rows = FeedEntry.unscoped.exclude(position=None) if workspace_id is None else _entries(workspace_id, after=0)
+    return int(rows.order_by("-position").values_list("position", flat=True).first() or 0)
 
 
 def page(*, workspace_id: UUID, after: int, limit: int, events: Collection[str] = ()) -> Page:
@@ -109,12 +122,11 @@ def page(*, workspace_id: UUID, after: int, limit: int, events: Collection[str] 
     if after > last:
         raise InvalidInput.of("after", "This feed has not come so far yet. Begin anew, or with `latest`.")
     is_behind = something_waits and _number(_BATCH) == _BATCH
-    rows = _of(workspace_id).filter(position__gt=after)
-    wanted, reach = rows, None
+    wanted, reach = _entries(workspace_id, after=after), None
     if events:
-        stretch = rows.order_by("position").values("position")[:SCANNED]
+        stretch = wanted.order_by("position").values("position")[:SCANNED]
         reach = stretch.aggregate(last=Max("position"), seen=Count("position"))
-        wanted = rows.filter(position__lte=reach["last"] or 0, activity__event__in=events)
+        wanted = _entries(workspace_id, after=after, until=reach["last"] or after).filter(activity__event__in=events)
     found = list(wanted.select_related("activity").order_by("position")[: limit + 1])
     if len(found) > limit:
         return Page(found[:limit], found[limit - 1].position or after, True)

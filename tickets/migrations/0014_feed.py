@@ -90,11 +90,7 @@ class Migration(migrations.Migration):
         # Built once the history is there, and before the lock of the trigger.
         migrations.AddIndex(
             model_name="feedentry",
-            index=models.Index(
-                condition=models.Q(("position__isnull", False)),
-                fields=["workspace", "position"],
-                name="ticket_feed_of_workspace",
-            ),
+            index=models.Index(fields=["workspace", "position"], name="ticket_feed_of_workspace"),
         ),
         migrations.AddIndex(
             model_name="feedentry",
@@ -103,7 +99,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="feedentry",
             constraint=models.UniqueConstraint(
-                condition=models.Q(("arrival__gt", 0), ("position__isnull", False)),
+                condition=models.Q(("position__isnull", False)),
                 fields=("position",),
                 name="ticket_feed_has_one_order",
             ),

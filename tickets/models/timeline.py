@@ -100,7 +100,6 @@ class FeedEntry(models.Model):
     """The place of an activity in the feed of its workspace: `tickets.feed` says what that is good for.
 
     A trigger adds the row in the transaction that writes the activity. `position` is given after the commit.
-    Indexes leave out what has none yet, so that writing an activity costs no more than it must.
     """
 
     activity = models.OneToOneField(Activity, primary_key=True, on_delete=models.CASCADE, related_name="feed_entry")
@@ -118,19 +117,13 @@ class FeedEntry(models.Model):
     class Meta:
         db_table = "ticket_feed"
         verbose_name_plural = "feed entries"
-        # `arrival` is always above 0. Naming it keeps the planner from walking this index for one workspace's
-        # entries, through all that others have written since.
         constraints = [
             models.UniqueConstraint(
-                fields=["position"],
-                condition=Q(position__isnull=False, arrival__gt=0),
-                name="ticket_feed_has_one_order",
+                fields=["position"], condition=Q(position__isnull=False), name="ticket_feed_has_one_order"
             )
         ]
         indexes = [
-            models.Index(
-                fields=["workspace", "position"], condition=Q(position__isnull=False), name="ticket_feed_of_workspace"
-            ),
+            models.Index(fields=["workspace", "position"], name="ticket_feed_of_workspace"),
             models.Index(fields=["arrival"], condition=Q(position=None), name="ticket_feed_waiting"),
         ]
 
