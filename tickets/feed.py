@@ -42,22 +42,24 @@ WITH waiting AS MATERIALIZED (
 )
 UPDATE ticket_feed SET position = numbered.position FROM numbered WHERE ticket_feed.activity_id = numbered.activity_id
 """
+_IN_ORDER = ("workspace_id", "position")
 _CURSOR = re.compile(r"1-(0|[1-9a-z][0-9a-z]{0,12})")  # a version, and the position in base 36
 
 
-def _entries(workspace_id: UUID, *, after: int, until: int = _LATEST) -> QuerySet[FeedEntry]:
-    """The entries of a workspace behind a position, up to another.
+_PAIR = '("ticket_feed"."workspace_id", "ticket_feed"."position")'
 
-    The pair says what `position` alone would say, and only the index of workspaces answers it. From a plain
-    comparison the planner may choose the index of all positions, and walk through everything that other workspaces
-    have written since.
+
+def _entries(workspace_id: UUID, *, after: int, until: int = _LATEST) -> QuerySet[FeedEntry]:
+    """The entries of one workspace behind a position, up to another. Order them by `_IN_ORDER`.
+
+    Pairs are compared instead of each column, so that there is one index to answer from, and one stretch of it to
+    read. From plain comparisons the planner may choose the index of all positions, and walk through everything that
+    other workspaces have written since.
     """
-    pair = '("ticket_feed"."workspace_id", "ticket_feed"."position")'
     stretch = RawSQL(  # noqa: S611 (nothing is put into the text)
-        f"{pair} > (%s, %s) AND {pair} <= (%s, %s)", [workspace_id, after, workspace_id, until], BooleanField()
+        f"{_PAIR} > (%s, %s) AND {_PAIR} <= (%s, %s)", [workspace_id, after, workspace_id, until], BooleanField()
     )
-    rows: QuerySet[FeedEntry] = FeedEntry.objects.for_workspace(workspace_id).filter(stretch)
-    return rows
+    return FeedEntry.unscoped.filter(stretch)
 
 
 @dataclass(frozen=True)
@@ -97,18 +99,20 @@ def _number(limit: int) -> int:
 
 def after(position: int, *, limit: int, workspace_id: UUID | None = None) -> Sequence[FeedEntry]:
     """The entries after a position in their order, with their activities: of one workspace, or of all."""
-    rows = (
-        FeedEntry.unscoped.filter(position__gt=position)
-        if workspace_id is None
-        else _entries(workspace_id, after=position)
-    )
-    return list(rows.select_related("activity").order_by("position")[:limit])
+    if workspace_id is None:
+        rows = FeedEntry.unscoped.filter(position__gt=position).order_by("position")
+    else:
+        rows = _entries(workspace_id, after=position).order_by(*_IN_ORDER)
+    return list(rows.select_related("activity")[:limit])
 
 
 def end(workspace_id: UUID | None = None) -> int:
     """The last position, of a workspace or of all: who reads after it gets what happens from now on."""
-    rows = FeedEntry.unscoped.exclude(position=None) if workspace_id is None else _entries(workspace_id, after=0)
-    return int(rows.order_by("-position").values_list("position", flat=True).first() or 0)
+    if workspace_id is None:
+        rows = FeedEntry.unscoped.exclude(position=None).order_by("-position")
+    else:
+        rows = _entries(workspace_id, after=0).order_by(*_IN_ORDER).reverse()
+    return int(rows.values_list("position", flat=True).first() or 0)
 
 
 def page(*, workspace_id: UUID, after: int, limit: int, events: Collection[str] = ()) -> Page:
@@ -124,10 +128,10 @@ def page(*, workspace_id: UUID, after: int, limit: int, events: Collection[str] 
     is_behind = something_waits and _number(_BATCH) == _BATCH
     wanted, reach = _entries(workspace_id, after=after), None
     if events:
-        stretch = wanted.order_by("position").values("position")[:SCANNED]
+        stretch = wanted.order_by(*_IN_ORDER).values("position")[:SCANNED]
         reach = stretch.aggregate(last=Max("position"), seen=Count("position"))
         wanted = _entries(workspace_id, after=after, until=reach["last"] or after).filter(activity__event__in=events)
-    found = list(wanted.select_related("activity").order_by("position")[: limit + 1])
+    found = list(wanted.select_related("activity").order_by(*_IN_ORDER)[: limit + 1])
     if len(found) > limit:
         return Page(found[:limit], found[limit - 1].position or after, True)
     if reach is not None:

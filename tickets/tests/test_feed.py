@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 from django.db import InterfaceError, OperationalError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -349,6 +350,27 @@ class TestPages:
         write(there, "there")
         write(here, "here")
         assert read_on(here.workspace_id, 0)[0] == ["None", "here"]
+
+    @in_transaction
+    def test_of_a_workspace_are_never_looked_for_among_the_entries_of_all(self) -> None:
+        """Even where there is nothing better: what others have written since may be millions of rows."""
+        ticket = make_ticket(WorkspaceFactory())
+        feed.number()
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("DROP INDEX ticket_feed_of_workspace")
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        with CaptureQueriesContext(connection) as asked:
+            feed.page(workspace_id=ticket.workspace_id, after=0, limit=9)
+            feed.page(workspace_id=ticket.workspace_id, after=0, limit=9, events={"ticket.created"})
+            feed.end(ticket.workspace_id)
+        queries = [query["sql"] for query in asked if '"ticket_feed"' in query["sql"]]
+        assert len(queries) == 4
+        for query in [*queries, 'SELECT * FROM "ticket_feed" WHERE position > 0 ORDER BY position LIMIT 9']:
+            with connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN {query}")
+                plan = " ".join(line for (line,) in cursor.fetchall())
+            assert ("ticket_feed_has_one_order" in plan) == (query not in queries), plan
 
     @in_transaction
     def test_after_a_position_that_was_never_given_are_refused(self) -> None:
