@@ -283,12 +283,13 @@ class ActivityAdmin(OfTicket):
 
 @admin.register(FeedEntry)
 class FeedEntryAdmin(OfTicket):
-    """Where each activity stands in the feed; without a position nobody has asked for it yet."""
+    """The place of each activity in the feed."""
 
     ticket_field = "activity__ticket"
-    search_fields = ("activity__ticket__subject",)
     list_display = ("position", "activity", "is_replay")
-    list_select_related = ("activity",)
+    list_filter = ("is_replay",)
+    list_select_related = ("activity__ticket",)
+    search_fields = ("activity__ticket__subject",)
 
 
 @admin.register(Assignment)
