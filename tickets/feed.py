@@ -43,10 +43,8 @@ WITH waiting AS MATERIALIZED (
 UPDATE ticket_feed SET position = numbered.position FROM numbered WHERE ticket_feed.activity_id = numbered.activity_id
 """
 _IN_ORDER = ("workspace_id", "position")
-_CURSOR = re.compile(r"1-(0|[1-9a-z][0-9a-z]{0,12})")  # a version, and the position in base 36
-
-
 _PAIR = '("ticket_feed"."workspace_id", "ticket_feed"."position")'
+_CURSOR = re.compile(r"1-(0|[1-9a-z][0-9a-z]{0,12})")  # a version, and the position in base 36
 
 
 def _entries(workspace_id: UUID, *, after: int, until: int = _LATEST) -> QuerySet[FeedEntry]:
