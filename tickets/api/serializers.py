@@ -20,8 +20,9 @@ from django.urls import reverse
 from rest_framework import serializers
 
 from helpdesk.api.views import StrictSerializer
-from tickets import deadlines
+from tickets import deadlines, feed
 from tickets.deadlines import STATES, Deadline, Goal, State
+from tickets.events import Event
 from tickets.lifecycle import Priority, Status
 from tickets.models import (
     CHANNELS,
@@ -29,6 +30,7 @@ from tickets.models import (
     Attachment,
     CannedResponse,
     Category,
+    FeedEntry,
     Field,
     Participant,
     Ticket,
@@ -387,6 +389,26 @@ class ActivityOut(serializers.Serializer):
     )
 
 
+class FeedEventOut(serializers.Serializer):
+    """Something that happened, as the feed tells it. `event`, `timestamp` and `data` are those of its webhook."""
+
+    cursor = serializers.CharField(help_text="Where it stands in the feed.")
+    id = serializers.UUIDField(help_text="The same as the activity's, and as `webhook-id`.")
+    event = serializers.ChoiceField(choices=[event.value for event in Event])
+    timestamp = serializers.DateTimeField(help_text="When it happened; for imports, in the past.")
+    recorded_at = serializers.DateTimeField(help_text="When it was written down.")
+    ticket_id = serializers.UUIDField()
+    ticket_number = serializers.CharField()
+    actor_type = serializers.CharField(help_text="agent, customer, system or automation.")
+    actor_id = serializers.UUIDField(allow_null=True)
+    actor_name = serializers.CharField()
+    changes = ChangeOut(many=True)
+    data = serializers.DictField(  # type: ignore[assignment]
+        help_text="What webhooks say of it: the ticket as it was then, and what belongs to this event."
+    )
+    is_replay = serializers.BooleanField(help_text="The past, told by an import.")
+
+
 class LinkOut(serializers.Serializer):
     """A related ticket."""
 
@@ -661,6 +683,26 @@ def activity(row: Activity) -> dict[str, Any]:
         "actor_name": row.actor_name,
         "changes": row.changes,
         "data": {name: value for name, value in data.items() if name not in known},
+    }
+
+
+def feed_event(entry: FeedEntry) -> dict[str, Any]:
+    """An entry of the feed, with its activity loaded."""
+    told, data = activity(entry.activity), entry.activity.payload.get("data", {})
+    return {
+        "cursor": feed.cursor_of(entry.position or 0),
+        "id": told["id"],
+        "event": told["event"],
+        "timestamp": told["occurred_at"],
+        "recorded_at": iso(entry.activity.recorded_at),
+        "ticket_id": str(entry.activity.ticket_id),
+        "ticket_number": data.get("ticket_number", ""),
+        "actor_type": told["actor_type"],
+        "actor_id": told["actor_id"],
+        "actor_name": told["actor_name"],
+        "changes": told["changes"],
+        "data": data,
+        "is_replay": entry.is_replay,
     }
 
 

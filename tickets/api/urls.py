@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from tickets.api.views import conversation, setup, ticket
+from tickets.api.views import conversation, feed, setup, ticket
 
 app_name = "tickets_api"
 urlpatterns = [
     path("tickets", ticket.Tickets.as_view(), name="tickets"),
     path("tickets/trash", ticket.Trash.as_view(), name="trash"),
+    path("tickets/events", feed.Feed.as_view(), name="feed"),
     path("tickets/categories", setup.Categories.as_view(), name="categories"),
     path("tickets/categories/<uuid:category_id>", setup.OneCategory.as_view(), name="category"),
     path("tickets/fields", setup.Fields.as_view(), name="fields"),

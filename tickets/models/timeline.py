@@ -105,6 +105,10 @@ class FeedEntry(models.Model):
     activity = models.OneToOneField(Activity, primary_key=True, on_delete=models.CASCADE, related_name="feed_entry")
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
     is_replay = models.BooleanField(help_text="The past, told again by an import: nobody is sent it.")
+    arrival = models.BigIntegerField(
+        help_text="Rises with each row that is written. What happens to one ticket is written in the order in which "
+        "it happens, as its writers wait for each other; clocks of two machines, which make the ids, may differ."
+    )
     position = models.BigIntegerField(null=True)
 
     unscoped = models.Manager()
@@ -113,10 +117,14 @@ class FeedEntry(models.Model):
     class Meta:
         db_table = "ticket_feed"
         verbose_name_plural = "feed entries"
-        constraints = [models.UniqueConstraint(fields=["position"], name="ticket_feed_has_one_order")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["position"], condition=Q(position__isnull=False), name="ticket_feed_has_one_order"
+            )
+        ]
         indexes = [
             models.Index(fields=["workspace", "position"], name="ticket_feed_of_workspace"),
-            models.Index(fields=["activity"], condition=Q(position=None), name="ticket_feed_waiting"),
+            models.Index(fields=["arrival"], condition=Q(position=None), name="ticket_feed_waiting"),
         ]
 
     def __str__(self) -> str:
