@@ -4,29 +4,67 @@ A name is looked up once, every address that it has is checked, and the connecti
 address, so that a name which changes its mind between check and connect gains nothing. Private,
 loopback, link-local and other special addresses are refused in every disguise (mapped, NAT64, 6to4,
 decimal, octal); `OUTBOUND_ALLOW` names networks that are permitted nevertheless. Redirects are not
-followed and no proxy of the environment is used.
+followed, no proxy of the environment is used, and nothing is unpacked (no answer grows while it is read).
+
+`Client` makes many calls at once on one event loop; `post` makes a single one from ordinary code.
 """
 
+import asyncio
 import contextlib
+import functools
 import ipaddress
+import re
 import socket
 import ssl
-import time
-from collections.abc import Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpcore
 from django.conf import settings
 
-CONNECT_SECONDS = 5.0
-TOTAL_SECONDS = 15.0
-LARGEST_ANSWER = 64 * 1024  # bytes that are read of an answer
+CONNECT_SECONDS = 5.0  # for the connection to one address, and for its TLS
+TOTAL_SECONDS = 15.0  # for the whole call: look-up, connection, request and answer
+LARGEST_ANSWER = 64 * 1024  # bytes of an answer's body that are kept
 MAX_URL = 2000
 
+# The calls under way and the connections kept together stay below the 1,024 files that a process may usually open.
+MOST_CALLS = 800
+MOST_PER_ORIGIN = 100  # calls under way to one scheme, host and port: a host that hangs leaves the rest to the others
+WAIT_SECONDS = 5.0  # for one of these places, before anything is sent
+KEEP_SECONDS = 30.0  # a connection without work is kept so long
+MOST_KEPT = 100  # connections kept to hosts to which no call is under way
+_LOOKUPS = 32  # names that are looked up at a time: the resolver of the system blocks
+# Everything read in answer to one request, with the header fields (up to 100 KiB, httpcore's limit), informational
+# answers and the framing of chunks: a server may not send for ever between the bytes that count.
+_MOST_READ = 4 * LARGEST_ANSWER
+
+# Header fields that frame the message or the connection (RFC 9110, 7.2 and 7.6.1; RFC 9112, 6): ours alone.
+OWN_HEADERS = frozenset(
+    {"host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te", "trailer",
+     "upgrade", "expect"}
+)  # fmt: skip
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))  # RFC 6052, RFC 8215
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
+# What IANA's registries of special addresses hold beyond what `ipaddress` of every Python we run on knows.
+_SPECIAL = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "192.0.0.0/24",  # protocol assignments, RFC 6890
+        "192.88.99.0/24",  # relays of 6to4, deprecated by RFC 7526
+        "64:ff9b:1::/48",  # NAT64 for local use, RFC 8215
+        "2001::/23",  # protocol assignments, RFC 2928: Teredo (RFC 4380), benchmarks, ORCHID
+        "3fff::/20",  # documentation, RFC 9637
+        "5f00::/16",  # segment routing, RFC 9602
+        "fec0::/10",  # site-local, deprecated by RFC 3879
+    )
+)
 
 
 class OutboundError(Exception):
@@ -35,6 +73,10 @@ class OutboundError(Exception):
 
 class Refused(OutboundError):
     """This address may not be called."""
+
+
+class Busy(OutboundError):
+    """Too many calls are under way here: nothing was sent, which says nothing about the other side."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +98,7 @@ def check_url(url: str) -> None:
 
     A name that cannot be looked up now is let through: it is checked again at each call.
     """
-    host = _host(url)
+    host = _target(url).host.decode()
     with contextlib.suppress(OSError, UnicodeError):
         _checked(_look_up(host, 443))
 
@@ -74,58 +116,209 @@ def checked_addresses(host: str, port: int) -> list[Address]:
 
 
 def post(url: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
-    """Send `body`. Raises Refused, and OutboundError when there is no answer within 15 seconds."""
-    _host(url)
-    timeouts = {"connect": CONNECT_SECONDS, "pool": CONNECT_SECONDS, "read": TOTAL_SECONDS, "write": TOTAL_SECONDS}
-    ends_at = time.monotonic() + TOTAL_SECONDS
+    """Send `body`, from code that waits for the answer. Raises what `Client.post` raises.
+
+    Works in any thread: where an event loop runs already, the call is made in a thread of its own.
+    """
+
+    async def call() -> Answer:
+        async with Client() as client:
+            return await client.post(url, body=body, headers=headers)
+
     try:
-        with (
-            httpcore.ConnectionPool(
-                network_backend=_CheckedNetwork(), ssl_context=ssl.create_default_context()
-            ) as pool,
-            pool.stream(
-                "POST", url, headers=list(headers.items()), content=body, extensions={"timeout": timeouts}
-            ) as response,
-        ):
+        asyncio.get_running_loop()
+    except RuntimeError:
+        is_inside = False
+    else:
+        is_inside = True
+    if not is_inside:
+        return asyncio.run(call())
+    with ThreadPoolExecutor(1) as beside:
+        return beside.submit(asyncio.run, call()).result()
+
+
+class Client:
+    """Many calls at once, on one event loop: `async with Client() as client: await client.post(...)`.
+
+    Connections are kept and used again, each of which leads to an address that was checked when it was made.
+    Every origin (scheme, host, port) has a pool and a number of places of its own, so that one which hangs takes
+    neither connections nor places from the others.
+    """
+
+    def __init__(self) -> None:
+        self._places = asyncio.Semaphore(MOST_CALLS)
+        # Not the loop's own threads: there are few, and the end of the loop would wait for them without a limit.
+        self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="look-up")
+        self._network = _CheckedNetwork(self._threads)
+        self._busy: dict[str, _Line] = {}
+        self._resting: OrderedDict[str, _Line] = OrderedDict()  # the one that rests longest first
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close all connections. What is still under way breaks off."""
+        for line in [*self._busy.values(), *self._resting.values()]:
+            await line.pool.aclose()
+        self._network.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def post(self, url: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Send `body`.
+
+        Raises Refused for an address that may not be called and for header fields that may not be sent; Busy when no
+        place came free within `WAIT_SECONDS`; OutboundError when there is no whole answer within `TOTAL_SECONDS`
+        from then on (or the first `LARGEST_ANSWER` bytes of it).
+
+        A kept connection that the server closes without a byte of an answer says nothing about the server (RFC 9112,
+        9.3.1): the request is sent once more, on a new one. So it may arrive twice, as any request may.
+        """
+        target = _target(url)
+        call = _Call(target, _fields(headers, host=urlsplit(url).netloc), body)
+        await self._sweep()
+        async with self._place(str(target.origin)) as pool:
+            try:
+                async with asyncio.timeout(TOTAL_SECONDS):
+                    try:
+                        return await call.through(pool)
+                    except _Stale:
+                        async with self._pool() as fresh:
+                            return await call.through(fresh)
+            except TimeoutError:
+                said = "The answer took longer than" if call.is_answered else "There was no answer within"
+                raise OutboundError(f"{said} {TOTAL_SECONDS:.0f} seconds.") from None
+            except httpcore.TimeoutException:
+                raise OutboundError(
+                    f"The connection failed: there was no answer within {CONNECT_SECONDS:.0f} seconds."
+                ) from None
+            except (httpcore.NetworkError, OSError) as error:
+                raise OutboundError(f"The connection failed: {type(error).__name__}.") from None
+            except httpcore.LocalProtocolError:
+                raise Refused("A header has characters that may not be sent.") from None
+            except (httpcore.ProtocolError, UnicodeError):
+                raise OutboundError("The answer is no HTTP.") from None
+
+    @contextlib.asynccontextmanager
+    async def _place(self, origin: str) -> AsyncIterator[httpcore.AsyncConnectionPool]:
+        """A place among the calls under way, and the pool of this origin. Raises Busy."""
+        line = self._busy.get(origin) or self._resting.pop(origin, None) or _Line(self._pool())
+        self._busy[origin] = line
+        line.calls += 1
+        try:
+            async with contextlib.AsyncExitStack() as places:
+                try:
+                    async with asyncio.timeout(WAIT_SECONDS):
+                        # In this order: who waits for a busy host holds no place that others could use.
+                        await places.enter_async_context(line.places)
+                        await places.enter_async_context(self._places)
+                except TimeoutError:
+                    raise Busy("Too many calls are under way.") from None
+                yield line.pool
+        finally:
+            line.calls -= 1
+            if not line.calls:
+                del self._busy[origin]
+                line.rests_since = asyncio.get_running_loop().time()
+                self._resting[origin] = line
+
+    async def _sweep(self) -> None:
+        """Close the connections to hosts that are not called any more: a pool does so only when it is used."""
+        now = asyncio.get_running_loop().time()
+        kept = sum(len(line.pool.connections) for line in self._resting.values())
+        while self._resting:
+            origin, line = next(iter(self._resting.items()))
+            if kept <= MOST_KEPT and now - line.rests_since < KEEP_SECONDS:
+                break
+            del self._resting[origin]
+            kept -= len(line.pool.connections)
+            await line.pool.aclose()
+
+    def _pool(self) -> httpcore.AsyncConnectionPool:
+        # The places bound the connections: nobody ever waits inside the pool.
+        return httpcore.AsyncConnectionPool(
+            network_backend=self._network,
+            ssl_context=_tls(),
+            max_connections=None,
+            max_keepalive_connections=MOST_PER_ORIGIN,
+            keepalive_expiry=KEEP_SECONDS,
+            retries=0,
+        )
+
+
+class _Line:
+    """The calls to one origin."""
+
+    def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
+        self.pool = pool
+        self.places = asyncio.Semaphore(MOST_PER_ORIGIN)
+        self.calls = 0  # under way or waiting for a place
+        self.rests_since = 0.0  # by the clock of the loop
+
+
+@dataclass
+class _Call:
+    """One request, and whether its answer has begun."""
+
+    url: httpcore.URL
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    is_answered: bool = False
+
+    async def through(self, pool: httpcore.AsyncConnectionPool) -> Answer:
+        """Send it, and read the beginning of the answer. Raises what httpcore raises, _Stale and OutboundError."""
+        async with pool.stream(
+            "POST",
+            self.url,
+            headers=self.headers,
+            content=self.body,
+            extensions={"timeout": {"connect": CONNECT_SECONDS}},
+        ) as response:
+            self.is_answered = True
+            read = bytearray()
+            async with contextlib.aclosing(response.aiter_stream()) as chunks:  # type: ignore[type-var]
+                async for chunk in chunks:
+                    read += chunk
+                    if len(read) >= LARGEST_ANSWER:
+                        break
             return Answer(
                 status=response.status,
                 headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers},
-                body=_read(response.iter_stream(), ends_at),
+                body=bytes(read[:LARGEST_ANSWER]),
             )
-    except httpcore.TimeoutException:
-        raise OutboundError(f"There was no answer within {TOTAL_SECONDS:.0f} seconds.") from None
-    except (httpcore.NetworkError, OSError) as error:
-        raise OutboundError(f"The connection failed: {type(error).__name__}.") from None
-    except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, UnicodeError):
-        raise OutboundError("The answer is no HTTP.") from None
 
 
-def _read(chunks: Iterable[bytes], ends_at: float) -> bytes:
-    """The beginning of the answer, from a server that may send for ever or a byte at a time."""
-    read = b""
-    for chunk in chunks:
-        read += chunk
-        if len(read) >= LARGEST_ANSWER:
-            break
-        if time.monotonic() > ends_at:
-            raise OutboundError(f"The answer took longer than {TOTAL_SECONDS:.0f} seconds.")
-    return read[:LARGEST_ANSWER]
+def _target(url: str) -> httpcore.URL:
+    """An address that has the right form. Raises Refused.
 
-
-def _host(url: str) -> str:
-    """The host of an address that has the right form. Raises Refused."""
+    It is taken apart once, here: no second reader can see another host in it.
+    """
+    if len(url) > MAX_URL or not url.isascii() or any(not "!" <= sign <= "~" for sign in url):
+        raise Refused(f"This must be a web address of up to {MAX_URL:,} plain characters.")
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError:
         raise Refused("This is no web address.") from None
-    if len(url) > MAX_URL or not url.isascii() or any(character <= " " for character in url):
-        raise Refused(f"This must be a web address of up to {MAX_URL:,} plain characters.")
     if parts.scheme not in ("http", "https") or not host:
         raise Refused("This must begin with http:// or https:// and name a host.")
     if parts.username is not None or parts.password is not None:
         raise Refused("A user name or a password may not stand in the address.")
-    return host
+    if not _HOST.fullmatch(host) or "\\" in url:
+        raise Refused("This is no web address.")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return httpcore.URL(scheme=parts.scheme, host=host, port=port, target=target)
+
+
+def _fields(headers: Mapping[str, str], *, host: str) -> list[tuple[bytes, bytes]]:
+    """The header fields as they are sent. Raises Refused."""
+    fields = [(b"Host", host.encode())]
+    for name, value in headers.items():
+        if name.lower() in OWN_HEADERS:
+            raise Refused(f"The header {name} may not be set.")
+        if not (name + value).isascii():
+            raise Refused("A header has characters that may not be sent.")
+        fields.append((name.encode(), value.encode()))
+    return fields
 
 
 def _look_up(host: str, port: int) -> list[Address]:
@@ -147,53 +340,140 @@ def _is_permitted(address: Address) -> bool:
     plain = _undisguised(address)
     if any(plain in ipaddress.ip_network(network) for network in settings.OUTBOUND_ALLOW):
         return True
-    return plain.is_global and not plain.is_multicast and not plain.is_reserved
+    is_special = plain.is_multicast or plain.is_reserved or any(plain in network for network in _SPECIAL)
+    return plain.is_global and not is_special
 
 
 def _undisguised(address: Address) -> Address:
-    """The address that a mapped, translated or tunnelled one leads to in the end."""
+    """The address that a mapped or translated one leads to in the end."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped:
             return address.ipv4_mapped
-        if any(address in network for network in _NAT64):
+        if address in _NAT64:
             return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if address.sixtofour:
             return address.sixtofour
-        if address.teredo:
-            return address.teredo[1]
     return address
 
 
-class _CheckedNetwork(httpcore.NetworkBackend):
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """What every connection asks of a certificate. Reading those of the system takes long, so it is done once."""
+    return ssl.create_default_context()
+
+
+class _CheckedNetwork(httpcore.AsyncNetworkBackend):
     """Connects to checked addresses only; TLS still asks for the certificate of the name."""
 
-    def __init__(self) -> None:
-        self._network = httpcore.SyncBackend()
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        self._network = httpcore.AnyIOBackend()
+        self._threads = threads
+        self._lookups: dict[tuple[str, int], asyncio.Future[list[Address]]] = {}
 
-    def connect_tcp(
+    def close(self) -> None:
+        """Let go of the names that are still being looked up."""
+        for lookup in list(self._lookups.values()):
+            lookup.cancel()
+
+    async def connect_tcp(
         self,
         host: str,
         port: int,
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
+    ) -> httpcore.AsyncNetworkStream:
         """Look the host up, and connect to the first of its addresses that answers."""
-        addresses = checked_addresses(host, port)
         problem: Exception = OutboundError("There is no such host.")
-        for address in addresses:
+        for address in await self._addresses(host, port):
             try:
-                return self._network.connect_tcp(str(address), port, timeout, local_address, socket_options)
+                return _Stream(
+                    await self._network.connect_tcp(str(address), port, timeout, local_address, socket_options)
+                )
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 problem = error
         raise problem
 
-    def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
-    ) -> httpcore.NetworkStream:
+    async def _addresses(self, host: str, port: int) -> list[Address]:
+        """As `checked_addresses`, beside the loop. Calls that ask for the same host at the same time ask once: a name
+        whose server does not answer holds one thread, however many calls wait for it."""
+        lookup = self._lookups.get((host, port))
+        if lookup is None:
+            lookup = asyncio.get_running_loop().run_in_executor(self._threads, checked_addresses, host, port)
+            self._lookups[host, port] = lookup
+            lookup.add_done_callback(lambda _: self._lookups.pop((host, port)))
+        return await asyncio.shield(lookup)
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
         """There are no sockets of this machine behind an address."""
         raise Refused("This may not be called.")
 
-    def sleep(self, seconds: float) -> None:
+    async def sleep(self, seconds: float) -> None:
         """Between the tries of a pool that retries; ours does not."""
-        time.sleep(seconds)
+        await asyncio.sleep(seconds)
+
+
+class _Stale(Exception):
+    """The server has closed a kept connection, and has not answered a byte of this request."""
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    """A connection that counts what comes back for each request."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._requests = 0
+        self._is_writing = False
+        self._read = 0  # bytes since the latest request
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Raises _Stale, and OutboundError when too much is sent."""
+        self._is_writing = False
+        is_used_again = self._requests > 1 and not self._read
+        try:
+            data = await self._stream.read(max_bytes, timeout)
+        except httpcore.ReadError:
+            if is_used_again:
+                raise _Stale from None
+            raise
+        if is_used_again and not data:
+            raise _Stale
+        self._read += len(data)
+        if self._read > _MOST_READ:
+            raise OutboundError("The answer is too large.")
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """The first write after a read begins another request."""
+        if not self._is_writing:
+            self._is_writing = True
+            self._requests += 1
+            self._read = 0
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Close it."""
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """The same connection, encrypted. Raises OutboundError for a certificate that is not good."""
+        try:
+            return _Stream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+        except httpcore.ConnectError as error:
+            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+                raise OutboundError(f"The certificate is not good: {error.__cause__.verify_message}.") from None
+            raise
+
+    def get_extra_info(self, info: str) -> Any:
+        """What httpcore asks about the socket."""
+        return self._stream.get_extra_info(info)
