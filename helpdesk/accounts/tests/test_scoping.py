@@ -49,6 +49,9 @@ MAY_READ_ACROSS = {
     "tickets/mail/services/rules.py": "rules that were read for one workspace are counted",
     "tickets/search.py": "subjects for the admin, whose own rows are scoped",
     "tickets/services/editing.py": "purges the trash of every workspace",
+    "tickets/feed.py": "activities of every workspace get their places",
+    "tickets/webhooks/services/fanout.py": "makes messages of what happens in every workspace",
+    "tickets/webhooks/services/sending.py": "sends what is due in any workspace",
 }
 READS = re.compile(r"\.unscoped\b(?!\.(?:create|bulk_create|bulk_update|get_or_create|update_or_create)\()")
 ROOTS = ("helpdesk", "tickets", "slas", "portal", "analytics")
