@@ -32,11 +32,11 @@ LARGEST_ANSWER = 64 * 1024  # bytes of an answer's body that are kept
 MAX_URL = 2000
 
 # The calls under way and the connections kept together stay below the 1,024 files that a process may usually open.
-MOST_CALLS = 800
+MOST_CALLS = 700
 MOST_PER_ORIGIN = 100  # calls under way to one scheme, host and port: a host that hangs leaves the rest to the others
 WAIT_SECONDS = 5.0  # for one of these places, before anything is sent
 KEEP_SECONDS = 30.0  # a connection without work is kept so long
-MOST_KEPT = 100  # connections kept to hosts to which no call is under way
+MOST_KEPT = 200  # connections without work
 _LOOKUPS = 32  # names that are looked up at a time: the resolver of the system blocks
 # Everything read in answer to one request, with the header fields (up to 100 KiB, httpcore's limit), informational
 # answers and the framing of chunks: a server may not send for ever between the bytes that count.
@@ -50,7 +50,7 @@ OWN_HEADERS = frozenset(
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
+_NAME = re.compile(r"[A-Za-z0-9._-]+")  # or an IPv4 address
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
 # What IANA's registries of special addresses hold beyond what `ipaddress` of every Python we run on knows.
 _SPECIAL = tuple(
@@ -141,8 +141,9 @@ class Client:
     """Many calls at once, on one event loop: `async with Client() as client: await client.post(...)`.
 
     Connections are kept and used again, each of which leads to an address that was checked when it was made.
-    Every origin (scheme, host, port) has a pool and a number of places of its own, so that one which hangs takes
-    neither connections nor places from the others.
+    Every origin (scheme, host, port) has a number of places of its own, so that one which hangs takes neither
+    connections nor places from the others. (httpcore's pool has one queue for all hosts, and looks through all its
+    connections at every request; so its connections are used here, and not its pool.)
     """
 
     def __init__(self) -> None:
@@ -150,16 +151,16 @@ class Client:
         # Not the loop's own threads: there are few, and the end of the loop would wait for them without a limit.
         self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="look-up")
         self._network = _CheckedNetwork(self._threads)
-        self._busy: dict[str, _Line] = {}
-        self._resting: OrderedDict[str, _Line] = OrderedDict()  # the one that rests longest first
+        self._lines: dict[str, _Line] = {}
+        # Every connection without work, the one that has had none for longest first: its line, and since when.
+        self._kept: OrderedDict[httpcore.AsyncHTTPConnection, tuple[_Line, float]] = OrderedDict()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close all connections. What is still under way breaks off."""
-        for line in [*self._busy.values(), *self._resting.values()]:
-            await line.pool.aclose()
+        """Close the connections that are kept. No call may be under way any more."""
+        await self._let_go(most=0)
         self._network.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -175,15 +176,10 @@ class Client:
         """
         target = _target(url)
         call = _Call(target, _fields(headers, host=urlsplit(url).netloc), body)
-        await self._sweep()
-        async with self._place(str(target.origin)) as pool:
+        async with self._place(target.origin) as line:
             try:
                 async with asyncio.timeout(TOTAL_SECONDS):
-                    try:
-                        return await call.through(pool)
-                    except _Stale:
-                        async with self._pool() as fresh:
-                            return await call.through(fresh)
+                    return await self._send(call, line)
             except TimeoutError:
                 said = "The answer took longer than" if call.is_answered else "There was no answer within"
                 raise OutboundError(f"{said} {TOTAL_SECONDS:.0f} seconds.") from None
@@ -199,10 +195,9 @@ class Client:
                 raise OutboundError("The answer is no HTTP.") from None
 
     @contextlib.asynccontextmanager
-    async def _place(self, origin: str) -> AsyncIterator[httpcore.AsyncConnectionPool]:
-        """A place among the calls under way, and the pool of this origin. Raises Busy."""
-        line = self._busy.get(origin) or self._resting.pop(origin, None) or _Line(self._pool())
-        self._busy[origin] = line
+    async def _place(self, origin: httpcore.Origin) -> AsyncIterator["_Line"]:
+        """A place among the calls under way. Raises Busy."""
+        line = self._lines.setdefault(str(origin), _Line(origin))
         line.calls += 1
         try:
             async with contextlib.AsyncExitStack() as places:
@@ -213,46 +208,67 @@ class Client:
                         await places.enter_async_context(self._places)
                 except TimeoutError:
                     raise Busy("Too many calls are under way.") from None
-                yield line.pool
+                yield line
         finally:
             line.calls -= 1
-            if not line.calls:
-                del self._busy[origin]
-                line.rests_since = asyncio.get_running_loop().time()
-                self._resting[origin] = line
+            self._forget(line)
 
-    async def _sweep(self) -> None:
-        """Close the connections to hosts that are not called any more: a pool does so only when it is used."""
-        now = asyncio.get_running_loop().time()
-        kept = sum(len(line.pool.connections) for line in self._resting.values())
-        while self._resting:
-            origin, line = next(iter(self._resting.items()))
-            if kept <= MOST_KEPT and now - line.rests_since < KEEP_SECONDS:
+    async def _send(self, call: "_Call", line: "_Line") -> Answer:
+        """Over a kept connection, or else over a new one."""
+        await self._let_go(most=MOST_KEPT)
+        while line.kept:
+            connection = line.kept.pop()
+            del self._kept[connection]
+            if connection.has_expired():
+                await connection.aclose()
+                continue
+            try:
+                return await self._send_over(connection, call, line)
+            except _Stale:
                 break
-            del self._resting[origin]
-            kept -= len(line.pool.connections)
-            await line.pool.aclose()
-
-    def _pool(self) -> httpcore.AsyncConnectionPool:
-        # The places bound the connections: nobody ever waits inside the pool.
-        return httpcore.AsyncConnectionPool(
-            network_backend=self._network,
-            ssl_context=_tls(),
-            max_connections=None,
-            max_keepalive_connections=MOST_PER_ORIGIN,
-            keepalive_expiry=KEEP_SECONDS,
-            retries=0,
+        return await self._send_over(
+            httpcore.AsyncHTTPConnection(
+                line.origin, ssl_context=_tls(), keepalive_expiry=KEEP_SECONDS, network_backend=self._network
+            ),
+            call,
+            line,
         )
+
+    async def _send_over(self, connection: httpcore.AsyncHTTPConnection, call: "_Call", line: "_Line") -> Answer:
+        try:
+            return await call.through(connection)
+        finally:
+            if connection.is_available():
+                line.kept.append(connection)
+                self._kept[connection] = line, asyncio.get_running_loop().time()
+            else:
+                await connection.aclose()
+
+    async def _let_go(self, *, most: int) -> None:
+        """Close connections that have had no work for long, and those beyond `most`."""
+        now = asyncio.get_running_loop().time()
+        while self._kept:
+            connection, (line, since) = next(iter(self._kept.items()))
+            if len(self._kept) <= most and now - since < KEEP_SECONDS:
+                break
+            del self._kept[connection]
+            line.kept.remove(connection)
+            self._forget(line)
+            await connection.aclose()
+
+    def _forget(self, line: "_Line") -> None:
+        if not line.calls and not line.kept:
+            self._lines.pop(str(line.origin), None)
 
 
 class _Line:
     """The calls to one origin."""
 
-    def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
-        self.pool = pool
+    def __init__(self, origin: httpcore.Origin) -> None:
+        self.origin = origin
         self.places = asyncio.Semaphore(MOST_PER_ORIGIN)
         self.calls = 0  # under way or waiting for a place
-        self.rests_since = 0.0  # by the clock of the loop
+        self.kept: list[httpcore.AsyncHTTPConnection] = []  # without work, the latest last
 
 
 @dataclass
@@ -264,9 +280,9 @@ class _Call:
     body: bytes
     is_answered: bool = False
 
-    async def through(self, pool: httpcore.AsyncConnectionPool) -> Answer:
+    async def through(self, connection: httpcore.AsyncHTTPConnection) -> Answer:
         """Send it, and read the beginning of the answer. Raises what httpcore raises, _Stale and OutboundError."""
-        async with pool.stream(
+        async with connection.stream(
             "POST",
             self.url,
             headers=self.headers,
@@ -303,10 +319,18 @@ def _target(url: str) -> httpcore.URL:
         raise Refused("This must begin with http:// or https:// and name a host.")
     if parts.username is not None or parts.password is not None:
         raise Refused("A user name or a password may not stand in the address.")
-    if not _HOST.fullmatch(host) or "\\" in url:
+    is_host = _is_ipv6(host) if "[" in parts.netloc else _NAME.fullmatch(host)
+    if not is_host or "\\" in url:
         raise Refused("This is no web address.")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return httpcore.URL(scheme=parts.scheme, host=host, port=port, target=target)
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ipaddress.IPv6Address(host).scope_id is None
+    except ValueError:
+        return False
 
 
 def _fields(headers: Mapping[str, str], *, host: str) -> list[tuple[bytes, bytes]]:
@@ -472,6 +496,9 @@ class _Stream(httpcore.AsyncNetworkStream):
         except httpcore.ConnectError as error:
             if isinstance(error.__cause__, ssl.SSLCertVerificationError):
                 raise OutboundError(f"The certificate is not good: {error.__cause__.verify_message}.") from None
+            raise
+        except BaseException:
+            await self._stream.aclose()  # httpcore closes it after a failure, and not when time is up
             raise
 
     def get_extra_info(self, info: str) -> Any:

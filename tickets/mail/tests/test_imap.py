@@ -19,9 +19,9 @@ import pytest
 from django.db import OperationalError
 
 from helpdesk import outbound, sealing
+from helpdesk.tests.certificates import Made, make_certificate
 from tickets.mail.models import Incoming, Mailbox
 from tickets.mail.services import imap, oauth, receiving
-from tickets.mail.tests.certificates import Made, make_certificate
 from tickets.mail.tests.factories import MailboxFactory
 from tickets.mail.tests.servers import free_port, until_it_listens
 from tickets.models import Ticket

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 
+from helpdesk.tests.certificates import make_certificate
 from tickets.mail import listener as listening
 from tickets.mail import tokens
 from tickets.mail.listener import Listener
 from tickets.mail.models import Incoming, Mailbox
 from tickets.mail.services import addressing, receiving
-from tickets.mail.tests.certificates import make_certificate
 from tickets.mail.tests.factories import MailboxFactory
 from tickets.tests.factories import make_ticket
 
