@@ -52,6 +52,8 @@ MAY_READ_ACROSS = {
     "tickets/feed.py": "activities of every workspace get their places",
     "tickets/webhooks/services/fanout.py": "makes messages of what happens in every workspace",
     "tickets/webhooks/services/sending.py": "sends what is due in any workspace",
+    "tickets/webhooks/services/keeping.py": "purges the log of every workspace",
+    "tickets/webhooks/services/notices.py": "webhooks of any workspace that were switched off",
 }
 READS = re.compile(r"\.unscoped\b(?!\.(?:create|bulk_create|bulk_update|get_or_create|update_or_create)\()")
 ROOTS = ("helpdesk", "tickets", "slas", "portal", "analytics")
