@@ -87,16 +87,21 @@ class Sender:
             finally:
                 waiter.cancel()
                 await self._stop()
-        await self._do(_close)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._do(_close), WRITE_SECONDS)
         self._thread.shutdown(wait=False)
 
     async def _turn(self, client: outbound.Client) -> float:
         """Write what has come back, read what happened, start what is due; gives how long to rest, in seconds."""
         has_worked = await self._write()
         has_news, is_due = await self._do(sending.peek, now=self._clock())
-        has_read = 0
+        has_read, trouble = 0, None
         if has_news:
-            has_read = await self._do(fanout.follow, now=self._clock())
+            try:
+                has_read = await self._do(fanout.follow, now=self._clock())
+            except Exception as error:  # what is there already is sent all the same
+                trouble = error
+                await self._do(_close)
         room = ROOM - len(self._under_way)
         if (is_due or has_read) and room > 0:
             claimed = await self._do(
@@ -111,6 +116,8 @@ class Sender:
             for one in claimed:
                 self._start(client, one)
             has_worked = has_worked or bool(claimed)
+        if trouble:
+            raise trouble
         return 0.0 if has_worked or has_read else IDLE_SECONDS
 
     async def _write(self) -> bool:

@@ -116,9 +116,9 @@ _WAITING = """
 _PEEK = f"""
 WITH RECURSIVE waiting AS ({_WAITING})
 SELECT
-    EXISTS (SELECT FROM ticket_feed WHERE position IS NULL) OR coalesce(
-        (SELECT position FROM ticket_feed WHERE position IS NOT NULL ORDER BY position DESC LIMIT 1)
-        > (SELECT position FROM webhook_cursor), true),
+    EXISTS (SELECT FROM ticket_feed WHERE position IS NULL) OR
+        coalesce((SELECT position FROM ticket_feed WHERE position IS NOT NULL ORDER BY position DESC LIMIT 1), 0)
+        > coalesce((SELECT position FROM webhook_cursor), -1),
     EXISTS (SELECT FROM waiting WHERE next_at <= %(now)s)
 """  # noqa: S608  constants
 # Turn by turn: the first message of every endpoint, then every second one.
