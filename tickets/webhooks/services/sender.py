@@ -77,19 +77,26 @@ class Sender:
                     failures = 0
                     if until_empty and pause and not self._under_way and not self._outcomes:
                         break
-                    if pause:
-                        self._news.clear()
-                        if not self._outcomes and not stopping.is_set():
-                            with contextlib.suppress(TimeoutError):
-                                await asyncio.wait_for(self._news.wait(), pause)
-                    if not stopping.is_set():
-                        await asyncio.sleep(GATHER_SECONDS)
+                    await self._gather(stopping, pause)
             finally:
                 waiter.cancel()
                 await self._stop()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._do(_close), WRITE_SECONDS)
         self._thread.shutdown(wait=False)
+
+    async def _gather(self, stopping: asyncio.Event, pause: float) -> None:
+        """Rest until something comes back, or for `pause` seconds; then let more come back, for a moment."""
+        self._news.clear()
+        if pause and not self._outcomes and not stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), pause)
+        if stopping.is_set():
+            return
+        if self._under_way:
+            await asyncio.wait(list(self._under_way), timeout=GATHER_SECONDS)
+        elif pause:
+            await asyncio.sleep(GATHER_SECONDS)
 
     async def _turn(self, client: outbound.Client) -> float:
         """Write what has come back, read what happened, start what is due; gives how long to rest, in seconds."""

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from helpdesk import sealing
 from helpdesk.accounts.models import new_id
@@ -270,10 +271,9 @@ def record(
     if not outcomes:
         return []
     # Locked in this order everywhere: the endpoint, then its messages.
-    hosts = _locked(Endpoint, {outcome.claimed.endpoint_id for outcome in outcomes})
-    rows = _locked(
-        Delivery, {outcome.claimed.delivery_id for outcome in outcomes if outcome.claimed.endpoint_id in hosts}
-    )
+    hosts = _locked(Endpoint.unscoped.all(), {outcome.claimed.endpoint_id for outcome in outcomes})
+    ours = {outcome.claimed.delivery_id for outcome in outcomes if outcome.claimed.endpoint_id in hosts}
+    rows = _locked(Delivery.unscoped.defer("body"), ours)
     known = set(Attempt.unscoped.filter(pk__in=[outcome.id for outcome in outcomes]).values_list("pk", flat=True))
     tried: list[Outcome] = []
     changed: dict[UUID, Delivery] = {}
@@ -295,9 +295,9 @@ def record(
     return _still_there(later) if later else []
 
 
-def _locked(model: Any, ids: Collection[UUID]) -> dict[UUID, Any]:
-    rows = model.unscoped.select_for_update(skip_locked=True, no_key=True).filter(pk__in=ids).order_by("pk")
-    return {row.pk: row for row in rows}
+def _locked(rows: QuerySet[Any], ids: Collection[UUID]) -> dict[UUID, Any]:
+    locked = rows.select_for_update(skip_locked=True, no_key=True).filter(pk__in=ids).order_by("pk")
+    return {row.pk: row for row in locked}
 
 
 def _still_there(outcomes: Sequence[Outcome]) -> list[Outcome]:
