@@ -44,6 +44,7 @@ bench: $(VENV)/.dev  ## Measure on servers of its own (BENCH="--tickets 10000,10
 	@$(BIN)/python manage.py bench_automation
 	@$(BIN)/python manage.py bench_mail
 	@$(BIN)/python manage.py bench_mail_out
+	@$(BIN)/python manage.py bench_webhooks
 
 lock: $(VENV)/.dev  ## Pin requirements.txt and requirements-dev.txt with hashes (UPGRADE=--upgrade for the newest)
 	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header $(UPGRADE) -o requirements.txt requirements.in

@@ -52,16 +52,15 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")  # or an IPv4 address
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
-# What IANA's registries of special addresses hold beyond what `ipaddress` of every Python we run on knows.
+# What IANA's registries of special addresses hold beyond what `ipaddress` of Python 3.11 knows. (NAT64 for local use,
+# RFC 8215, and segment routing, RFC 9602, are among what it calls reserved.)
 _SPECIAL = tuple(
     ipaddress.ip_network(network)
     for network in (
         "192.0.0.0/24",  # protocol assignments, RFC 6890
         "192.88.99.0/24",  # relays of 6to4, deprecated by RFC 7526
-        "64:ff9b:1::/48",  # NAT64 for local use, RFC 8215
-        "2001::/23",  # protocol assignments, RFC 2928: Teredo (RFC 4380), benchmarks, ORCHID
+        "2001::/23",  # protocol assignments, RFC 2928, with Teredo, RFC 4380 (newer ones let parts of it pass)
         "3fff::/20",  # documentation, RFC 9637
-        "5f00::/16",  # segment routing, RFC 9602
         "fec0::/10",  # site-local, deprecated by RFC 3879
     )
 )

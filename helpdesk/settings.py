@@ -235,6 +235,7 @@ REST_FRAMEWORK = {
         "caller": env.str("API_RATE", default="1200/min"),
         "sign_in": env.str("API_SIGN_IN_RATE", default="20/min"),
         "public": env.str("PUBLIC_RATE", default="60/min"),
+        "chat": env.str("CHAT_RATE", default="600/min"),
         "inbound": env.str("MAIL_INBOUND_RATE", default="3000/min"),
     },
     "EXCEPTION_HANDLER": "helpdesk.api.errors.problem",
@@ -273,6 +274,8 @@ SPECTACULAR_SETTINGS = {
         "SLAJobKindEnum": "slas.api.serializers.JOB_KINDS",
         "StatusEnum": "tickets.api.serializers.STATUSES",
         "BackgroundStateEnum": "slas.api.serializers.JOB_STATES",
+        "RoleEnum": "helpdesk.api.people.ROLES",
+        "ChatRoleEnum": "portal.api.chat.ROLES",
         "AutomationTriggerEnum": "tickets.automation.api.rules.TRIGGER_WORDS",
     },
     "POSTPROCESSING_HOOKS": [

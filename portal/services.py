@@ -46,6 +46,7 @@ class Message:
     folded_text: str = ""  # quoted history and signature of a mail
     folded_html: str = ""  # the same as it looked, sanitised
     files: list[Attachment] = field(default_factory=list)
+    is_chat: bool = False  # a line of the chat before the ticket
 
 
 @dataclass(frozen=True)
@@ -272,7 +273,9 @@ def message_of(comment: Comment, *, ticket: Ticket, contact: Contact, attached: 
     """A public comment as `contact` may see it."""
     author = comment.author_name
     is_own = comment.author_contact_id is not None and comment.author_contact_id == contact.pk
-    if comment.author_type == "system" or (comment.author_type == "agent" and "@" in author):
+    if comment.is_transcript and comment.author_type == "system":
+        pass  # the bot, as the customer has met it
+    elif comment.author_type == "system" or (comment.author_type == "agent" and "@" in author):
         # An agent without a name is known inside by their address, which stays inside.
         author = ticket.workspace.name
     elif comment.author_contact_id == ticket.requester_id:
@@ -291,6 +294,7 @@ def message_of(comment: Comment, *, ticket: Ticket, contact: Contact, attached: 
         folded_text=comment.folded_text,
         folded_html=comment.folded_html,
         files=list(attached),
+        is_chat=comment.is_transcript,
     )
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
 from urllib.parse import urlencode
@@ -23,6 +24,7 @@ from portal.forms import RATINGS, AnswerForm, PlainForm, RatingForm, RequestForm
 from tickets import access
 
 COOKIE = "request_token"
+LINES_AT_ONCE = 20  # of a chat
 SENT = {"request", "answer", "follow-up", "rating"}
 P = ParamSpec("P")
 
@@ -197,10 +199,42 @@ def _page(
         "workspace": view.ticket.workspace,
         "ticket": view.ticket,
         "view": view,
+        "thread": _thread(view.messages),
         "form": form,
         "sent": sent if sent in SENT else "",
     }
     return render(request, "portal/ticket.html", context)
+
+
+@dataclass
+class Lines:
+    """Lines of the chat before the request that follow each other, shown as one; old ones when somebody asks."""
+
+    lines: list[services.Message]
+
+    @property
+    def earlier(self) -> list[services.Message]:
+        """Those that are shown on demand."""
+        return self.lines[:-LINES_AT_ONCE]
+
+    @property
+    def latest(self) -> list[services.Message]:
+        """Those that are always shown."""
+        return self.lines[-LINES_AT_ONCE:]
+
+
+def _thread(said: list[services.Message]) -> list[services.Message | Lines]:
+    """The messages in their order, with lines of the chat together."""
+    shown: list[services.Message | Lines] = []
+    for message in said:
+        last = shown[-1] if shown else None
+        if not message.is_chat:
+            shown.append(message)
+        elif isinstance(last, Lines):
+            last.lines.append(message)
+        else:
+            shown.append(Lines([message]))
+    return shown
 
 
 @_private

@@ -23,6 +23,8 @@ from tickets.models import (
     Attachment,
     CannedResponse,
     Category,
+    Chat,
+    ChatSettings,
     Comment,
     CustomerToken,
     Field,
@@ -224,6 +226,23 @@ class CommentAdmin(OfTicket):
     def beginning(self, obj: Comment) -> str:
         """The first words."""
         return obj.body[:80]
+
+
+@admin.register(Chat)
+class ChatAdmin(OfTicket):
+    """Conversations with bots that became tickets."""
+
+    list_display = ("conversation_id", "ticket", "bot_id", "reason", "line_count", "opened_by", "escalated_at")
+
+
+@admin.register(ChatSettings)
+class ChatSettingsAdmin(ReadOnlyAdmin):
+    """Who may open tickets from chats; the settings of the console change it."""
+
+    list_display = ("workspace", "requires_key", "key_hint", "key_made_at", "updated_at")
+    list_select_related = ("workspace",)
+    search_fields = ("workspace__name",)
+    exclude = ("key_hash",)
 
 
 @admin.register(Attachment)

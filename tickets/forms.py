@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import UploadedFile
 
 from helpdesk.errors import DomainError
 from tickets.lifecycle import Priority, Status
-from tickets.models import Field
+from tickets.models import ChatSettings, Field
 from tickets.models.setup import FIELD_KINDS
 
 Choice = tuple[str, str]
@@ -333,3 +333,24 @@ class CannedResponseForm(DomainForm):
     )
     category_id = IdField(label="Category")
     content = forms.CharField(max_length=20_000, widget=forms.Textarea(attrs={"rows": 9}))
+
+
+class ChatModeForm(DomainForm):
+    """Who may open tickets from chats."""
+
+    requires_key = forms.ChoiceField(
+        label="Who may hand conversations over",
+        choices=[("0", "Anybody, as with your public form"), ("1", "Only bots with the integration key")],
+        widget=forms.RadioSelect,
+        help_text="Without the key, a bot hears of a conversation that has a ticket only from the network that opened "
+        "it, or when it knows the customer’s e-mail address.",
+    )
+
+    @classmethod
+    def of(cls, kept: ChatSettings) -> "ChatModeForm":
+        """The form as the workspace has filled it in."""
+        return cls(initial={"requires_key": "1" if kept.requires_key else "0"})
+
+    def requires_key_chosen(self) -> bool:
+        """What was chosen."""
+        return bool(self.cleaned_data["requires_key"] == "1")

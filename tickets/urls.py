@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from tickets.views import queue, setup, ticket
+from tickets.views import chat, queue, setup, ticket
 
 app_name = "tickets"
 urlpatterns = [
@@ -42,6 +42,8 @@ urlpatterns = [
     path("settings/fields/new", setup.field, name="field-new"),
     path("settings/fields/<uuid:pk>", setup.field, name="field-edit"),
     path("settings/fields/<uuid:pk>/delete", setup.field_delete, name="field-delete"),
+    path("settings/chatbot", chat.chatbot, name="settings-chatbot"),
+    path("settings/chatbot/key", chat.chatbot_key, name="chatbot-key"),
     path("settings/canned-responses", setup.canned_responses, name="settings-canned-responses"),
     path("settings/canned-responses/new", setup.canned_response, name="canned-response-new"),
     path("settings/canned-responses/<uuid:pk>", setup.canned_response, name="canned-response-edit"),

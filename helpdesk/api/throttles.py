@@ -50,7 +50,7 @@ def client_address(request: HttpRequest | Request) -> str:
     return own
 
 
-def _neighbourhood(address: str) -> str:
+def neighbourhood(address: str) -> str:
     """One household: an IPv4 address, or the /64 of an IPv6 one, which a single customer owns."""
     try:
         parsed = ipaddress.ip_address(address)
@@ -100,7 +100,7 @@ class CallerThrottle(BaseThrottle):
     def who(self, request: Request) -> str:
         """Whose count this is."""
         caller: Any = request.auth
-        return caller.name if isinstance(caller, Caller) else _neighbourhood(client_address(request))
+        return caller.name if isinstance(caller, Caller) else neighbourhood(client_address(request))
 
     def wait(self) -> float | None:
         return self.waiting
@@ -110,7 +110,7 @@ class AddressThrottle(CallerThrottle):
     """Per address, whoever is signed in."""
 
     def who(self, request: Request) -> str:
-        return _neighbourhood(client_address(request))
+        return neighbourhood(client_address(request))
 
 
 class SignInThrottle(AddressThrottle):
@@ -135,7 +135,7 @@ def page_throttle(scope: str, methods: tuple[str, ...] = ("POST",)) -> Callable[
         @wraps(view)
         def limited(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if request.method in methods:
-                wait = seconds_to_wait(scope, _neighbourhood(client_address(request)))
+                wait = seconds_to_wait(scope, neighbourhood(client_address(request)))
                 if wait is not None:
                     return HttpResponse(
                         f"Too many requests. Try again in {wait} seconds.",

@@ -363,6 +363,23 @@ class TestWhereItMayLead:
         with pytest.raises(outbound.OutboundError, match="no such host"):
             post("https://hooks.example")
 
+    def test_a_name_whose_server_does_not_answer_is_left_after_a_while(
+        self, post: Post, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(outbound, "TOTAL_SECONDS", 0.1)
+        is_left = threading.Event()
+
+        def look_up(*args: Any, **options: Any) -> Any:
+            is_left.wait(10)
+            raise socket.gaierror
+
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        before = time.monotonic()
+        with pytest.raises(outbound.OutboundError, match="no answer"):
+            post("https://hooks.example")
+        is_left.set()
+        assert time.monotonic() - before < 5
+
     def test_a_name_that_changes_its_mind_after_the_check_gains_nothing(
         self, post: Post, monkeypatch: pytest.MonkeyPatch, receiver: Receiver
     ) -> None:

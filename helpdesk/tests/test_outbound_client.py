@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gzip
 import socket
+import struct
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
@@ -136,10 +137,15 @@ class TestConnectionsThatAreKept:
 
         run(scene())
 
+    @pytest.mark.parametrize("is_encrypted", [False, True])
     @pytest.mark.parametrize("is_reset", [False, True])
-    def test_one_that_closes_just_as_it_is_used_is_no_failure(self, is_reset: bool) -> None:
+    def test_one_that_closes_just_as_it_is_used_is_no_failure(
+        self, is_reset: bool, is_encrypted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """The request is sent once more on a new connection, with the same header fields."""
         got: list[bytes] = []
+        made = make_certificate(tmp_path, "127.0.0.1")
+        monkeypatch.setattr(outbound, "_tls", made.trusting)
 
         async def close_at_the_second(peer: Peer) -> None:
             got.append(await peer.request())
@@ -147,12 +153,17 @@ class TestConnectionsThatAreKept:
             if peer.number == 1:
                 got.append(await peer.request())
                 if is_reset:
+                    # Without lingering, what is closed is reset.
+                    link = peer.writer.get_extra_info("socket")
+                    link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     peer.writer.transport.abort()
 
         async def scene() -> None:
-            async with serving(close_at_the_second) as server, outbound.Client() as client:
+            options = {"ssl": made.serving()} if is_encrypted else {}
+            async with serving(close_at_the_second, **options) as server, outbound.Client() as client:
+                url = server.url.replace("http:", "https:") if is_encrypted else server.url
                 for _ in range(2):
-                    assert (await call(client, server.url, **{"webhook-id": "7"})).is_success
+                    assert (await call(client, url, **{"webhook-id": "7"})).is_success
                 assert server.connections == 2 and len(got) == 3 and got[1] == got[2] and b"webhook-id: 7" in got[2]
 
         run(scene())

@@ -69,6 +69,7 @@ def known(db):
     dry_run.run(dry_run_id=tried.pk, clock=timezone.now)
     mailbox = MailboxFactory(workspace=workspace)
     return {
+        "workspace_id": str(workspace.pk),
         "headers": {"Authorization": f"Bearer {key}"},
         "mailbox_headers": {"Authorization": f"Bearer {make_secret(mailbox)}"},
         "path": {
@@ -97,6 +98,8 @@ def known(db):
 def test_no_request_gets_an_undocumented_answer(case, known):
     if case.path_parameters and zlib.crc32(repr(case.body).encode()) % 2:  # half of them, the same in every run
         case.path_parameters = {name: known["path"].get(name, value) for name, value in case.path_parameters.items()}
+    if isinstance(case.body, dict) and "workspace_id" in case.body and zlib.crc32(repr(case.body).encode()) % 3:
+        case.body["workspace_id"] = known["workspace_id"]  # what strangers send to a workspace gets past its door, too
     headers = known["mailbox_headers" if "mailbox_id" in (case.path_parameters or {}) else "headers"]
     with transaction.atomic():
         response = case.call(headers=headers)

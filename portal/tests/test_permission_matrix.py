@@ -23,7 +23,17 @@ from helpdesk.accounts import services as accounts
 from helpdesk.accounts import tokens
 from helpdesk.accounts.models import Invitation, Membership, Team
 from helpdesk.accounts.tests.factories import TeamFactory, WorkspaceFactory
-from tickets.models import Activity, Attachment, CannedResponse, Category, Comment, Field, Ticket, View
+from tickets.models import (
+    Activity,
+    Attachment,
+    CannedResponse,
+    Category,
+    ChatSettings,
+    Comment,
+    Field,
+    Ticket,
+    View,
+)
 from tickets.services import base, editing, setup
 from tickets.tests.factories import (
     NOW,
@@ -57,6 +67,7 @@ CHANGEABLE: tuple[Any, ...] = (
     BusinessHours,
     CannedResponse,
     Category,
+    ChatSettings,
     Comment,
     DryRun,
     Field,
@@ -199,6 +210,8 @@ PAGES = [
     *rows("GET POST", "tickets:field-new", "admin"),
     *rows("GET POST", "tickets:field-edit", "admin", "field"),
     *rows("POST", "tickets:field-delete", "admin", "field"),
+    *rows("GET POST", "tickets:settings-chatbot", "admin", requires_key="0"),
+    *rows("POST", "tickets:chatbot-key", "admin"),
     *rows("GET", "tickets:settings-canned-responses", SIGNED_IN),
     *rows("GET POST", "tickets:canned-response-new", "agent"),
     *rows("GET POST", "tickets:canned-response-edit", "admin", "canned"),
@@ -377,6 +390,8 @@ API = [
     *rows("GET PUT PATCH", "automation:api-own-availability", SIGNED_IN, is_available=False),
     *rows("PUT PATCH", "automation:api-availability", "admin", "agent_user", is_available=False, capacity=5),
     *rows("POST", "portal:public-tickets", ANYBODY),
+    *rows("POST", "portal:public-from-chat", ANYBODY),
+    *rows("POST", "portal:public-escalate", ANYBODY),
 ]
 
 # Opened by a secret of their own (a token, a cookie, a signature), which their own tests try.

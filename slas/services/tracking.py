@@ -42,6 +42,7 @@ SELECT t.id, t.number, t.created_at::text, t.updated_at::text, t.status, t.prior
         FROM ticket_activities a WHERE a.ticket_id = t.id AND a.event = ANY(%(moves)s)),
        (SELECT json_agg(json_build_array(m.created_at, m.author_type = 'customer') ORDER BY m.created_at, m.id)::text
         FROM ticket_comments m WHERE m.ticket_id = t.id AND NOT m.is_internal AND NOT m.is_automatic
+        AND NOT m.is_transcript
         AND (m.deleted_at IS NULL
              OR m.author_type <> 'customer' AND m.delivery->>'state' IS DISTINCT FROM 'cancelled')
         AND m.created_at > t.first_response_at)

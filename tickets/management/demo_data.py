@@ -23,7 +23,7 @@ from tickets.management import demo_texts
 from tickets.management.demo_texts import STORIES, Story
 from tickets.models import CannedResponse, Category, Ticket
 from tickets.models.counting import fold
-from tickets.services import assignment, base, conversation, editing, merging, opening, setup, status
+from tickets.services import assignment, base, chats, conversation, editing, merging, opening, setup, status
 
 PASSWORD = "demo-helpdesk"  # noqa: S105  known to everybody, which is why the command refuses to run in the open
 DOMAIN = "demo.example"
@@ -90,8 +90,39 @@ def make_demo(
     stage = Stage(slug=slug, seed=seed, now=now, progress=progress)
     stage.furnish()
     stage.play(tickets)
+    hand_over(stage.workspace)
     fold()
     return stage.workspace
+
+
+def hand_over(workspace: Workspace) -> None:
+    """Give the tickets that came in a chat what was said in it."""
+    rows = Ticket.objects.for_workspace(workspace).filter(channel="chat").select_related("category", "requester")
+    for ticket in rows.order_by("number"):
+        began = ticket.created_at - dt.timedelta(minutes=4)
+        said = [
+            ("user", ticket.subject),
+            ("bot", "I am sorry to hear that. Have you looked into our help pages?"),
+            ("user", "Yes, they did not help."),
+            ("bot", "Then I will hand you over to my colleagues. Please tell them what happened."),
+        ]
+        request = chats.Request(
+            conversation_id=str(ticket.pk),
+            bot_name="Tide",
+            bot_id="website",
+            reason="asked_for_a_person",
+            context={
+                "topic": str(ticket.category or "unknown"),
+                "page": "/help",
+                "visitor": {"returning": True, "language": "en"},
+            },
+            chat_history=[
+                {"role": role, "content": text, "timestamp": began + dt.timedelta(seconds=50 * place)}
+                for place, (role, text) in enumerate(said)
+            ],
+        )
+        sender = chats.Sender(has_key=True, network="")
+        chats.keep_chat(ticket=ticket, sender=sender, request=request, now=ticket.created_at)
 
 
 @transaction.atomic

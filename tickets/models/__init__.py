@@ -1,5 +1,6 @@
 """The tables of the tickets app, from the ground up: setup, ticket, conversation, timeline."""
 
+from tickets.models.chat import Chat, ChatSettings
 from tickets.models.conversation import Attachment, Comment
 from tickets.models.setup import CannedResponse, Category, Field, Sequence, Tag, View
 from tickets.models.ticket import (
@@ -23,6 +24,8 @@ __all__ = [
     "Attachment",
     "CannedResponse",
     "Category",
+    "Chat",
+    "ChatSettings",
     "Comment",
     "CustomerToken",
     "FeedEntry",

@@ -42,6 +42,11 @@ class Comment(WorkspaceModel):
     )
     is_internal = models.BooleanField(default=False)
     is_automatic = models.BooleanField(default=False, help_text="Sent by a machine: never a first response.")
+    is_transcript = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="A line of the chat before the ticket: no message that waits for an answer, and no answer.",
+    )
     channel = models.CharField(max_length=10, choices=CHANNELS)
     delivery = models.JSONField(
         null=True, blank=True, editable=False, help_text="How its mail fares: `tickets.models.conversation.Delivery`."

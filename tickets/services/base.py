@@ -22,6 +22,7 @@ SUBJECT_LENGTH = 255
 TEXT_LENGTH = 200_000
 NAME_LENGTH = 120
 ANSWER_LENGTH = 1000  # of a text in a custom field
+UNREACHABLE = ".invalid"  # the domain of addresses that stand for people who gave none
 LARGEST_NUMBER = 10**15  # beyond it, not every reader of JSON keeps whole numbers exact
 
 
@@ -106,6 +107,11 @@ def email_address(field: str, value: Any) -> str:
     except ValidationError:
         raise InvalidInput.of(field, "This is not a complete e-mail address, like jane@example.com.") from None
     return address
+
+
+def is_reachable(address: str) -> bool:
+    """Whether mail can be sent to an address at all: never under `.invalid`, which no one can own (RFC 2606, 2)."""
+    return not address.rpartition("@")[2].endswith(UNREACHABLE)
 
 
 def choice(field: str, value: Any, choices: Iterable[str]) -> str:

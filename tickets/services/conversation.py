@@ -155,10 +155,17 @@ def agent_reply(
 
 
 @transaction.atomic
-def system_note(*, ticket: Ticket, body: str, actor: Actor, now: dt.datetime) -> Comment:
-    """The helpdesk itself leaves a note for the agents. Raises InvalidInput for the body, Conflict when merged."""
+def system_note(
+    *, ticket: Ticket, body: str, actor: Actor, now: dt.datetime, original: base.Original | None = None
+) -> Comment:
+    """The helpdesk itself leaves a note for the agents. Raises InvalidInput for the body, Conflict when merged.
+
+    With an `original` the body is its plain text; otherwise it is Markdown.
+    """
     fresh = base.lock(ticket)
-    return _add(fresh, author_type="system", actor=actor, body=body, channel="web", now=now, internal=True)
+    return _add(
+        fresh, author_type="system", actor=actor, body=body, channel="web", now=now, internal=True, original=original
+    )
 
 
 @transaction.atomic
@@ -204,7 +211,7 @@ def customer_reply(
 
     Raises NotFound when the customer does not take part, InvalidInput for the body.
     """
-    fresh = _end_of_merges(ticket)
+    fresh = end_of_merges(ticket)
     actor = actor or base.customer(contact)
     if not vouched and not access.takes_part(ticket=fresh, contact=contact):
         raise NotFound("There is no such ticket.")
@@ -236,7 +243,7 @@ def can_reopen(ticket: Ticket, now: dt.datetime) -> bool:
     return ticket.closed_at is not None and now - ticket.closed_at <= window
 
 
-def _end_of_merges(ticket: Ticket) -> Ticket:
+def end_of_merges(ticket: Ticket) -> Ticket:
     """The locked ticket at the end of the chain of merges.
 
     Only the end is locked: a merge locks two rows in the order of their ids, and a chain walked
@@ -384,7 +391,7 @@ def take_back(*, comment: Comment, author: Membership, now: dt.datetime) -> str:
     # Its files wait for the comment that is written instead.
     own = Attachment.objects.for_workspace(ticket.workspace_id).filter(comment=fresh, uploaded_by_id=author.user_id)
     own.update(comment=None, is_internal=True)
-    public = ticket.comments.filter(is_internal=False)
+    public = ticket.comments.filter(is_internal=False, is_transcript=False)
     newest = public.filter(deleted_at=None).order_by("-created_at").values_list("created_at", flat=True).first()
     ticket.last_message_at = newest or ticket.created_at
     fields = ["last_message_at"]

@@ -25,6 +25,7 @@ from helpdesk.accounts.templatetags.people import ago, initials
 from tickets.deadlines import Goal
 from tickets.events import Event
 from tickets.models import Activity, Attachment, Comment
+from tickets.services.base import is_reachable
 from tickets.templatetags.deadline_tags import GOALS, row_badges
 
 register = template.Library()
@@ -328,6 +329,12 @@ _CHANNELS = {
     "import": "imported",
     "schedule": "on a schedule",
 }
+
+
+@register.filter
+def has_mail(address: str) -> bool:
+    """Whether an address is one, and does not only stand for somebody who gave none."""
+    return is_reachable(address)
 
 
 @register.simple_tag

@@ -28,6 +28,8 @@ from tickets.models import (
     Attachment,
     CannedResponse,
     Category,
+    Chat,
+    ChatSettings,
     Comment,
     CustomerToken,
     Field,
@@ -96,6 +98,8 @@ def fill(workspace: Workspace, start: int, count: int) -> None:
         Attachment.unscoped.create(
             workspace=workspace, ticket=first, comment=comment, name=word, size=1, sha256=word, uploaded_by=member.user
         )
+        Chat.unscoped.create(workspace=workspace, ticket=first, conversation_id=word, opened_by="key")
+        ChatSettings.unscoped.get_or_create(workspace=workspace)
         CustomerToken.unscoped.get_or_create(
             workspace=workspace, ticket=first, contact=contact, nonce=b"x" * 32, token_hash=word, expires_at=NOW
         )

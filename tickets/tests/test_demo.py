@@ -102,7 +102,16 @@ class TestTheWorkspace:
         activities = Activity.objects.for_workspace(workspace)
         assert not activities.filter(occurred_at__gte=NOW).exists()
         assert not activities.filter(occurred_at__lt=F("ticket__created_at")).exists()
-        assert not Comment.objects.for_workspace(workspace).filter(created_at__lt=F("ticket__created_at")).exists()
+        assert (
+            not Comment.objects.for_workspace(workspace)
+            .filter(created_at__lt=F("ticket__created_at"), is_transcript=False)
+            .exists()
+        )
+
+    def test_has_chats_that_begin_with_what_was_said(self, workspace):
+        chats = live(workspace).filter(channel="chat")
+        assert chats.exists() and not chats.filter(chat=None).exists()
+        assert Comment.objects.for_workspace(workspace).filter(ticket__in=chats, is_transcript=True).exists()
 
     def test_was_sent_to_nobody(self, workspace):
         assert not Activity.objects.for_workspace(workspace).filter(dispatched_at=None).exists()

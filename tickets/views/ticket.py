@@ -56,10 +56,14 @@ from tickets.models import (
 )
 from tickets.services import assignment, base, conversation, editing, files, merging, opening, setup
 from tickets.services import status as statuses
+from tickets.views.chat import panel_of
 from tickets.views.queue import ROW, console, queue_context, view_asked
 
 # Said by the messages themselves, or only of interest in the log.
 _NOT_INLINE = {Event.CREATED, Event.COMMENT_ADDED, Event.ATTACHMENT_ADDED}
+
+
+LINES_AT_ONCE = 20  # of a chat
 
 
 # --- Reading ----------------------------------------------------------------------------------
@@ -77,6 +81,17 @@ class Entry:
     is_guest: bool = False  # written by a customer who does not take part in the ticket
     is_mail: bool = False  # came by mail: the original can be shown
     merged_id: str = ""  # the ticket that was merged into this one and still is
+    lines: list["Entry"] = field(default_factory=list)  # of a chat, where this stands for a run of them
+
+    @property
+    def earlier(self) -> list["Entry"]:
+        """The lines that are shown when somebody asks for all."""
+        return self.lines[:-LINES_AT_ONCE]
+
+    @property
+    def latest(self) -> list["Entry"]:
+        """The lines that are always shown."""
+        return self.lines[-LINES_AT_ONCE:]
 
 
 def found(request: WorkspaceRequest, pk: UUID) -> Ticket:
@@ -167,6 +182,19 @@ def _conversation(request: WorkspaceRequest, ticket: Any) -> tuple[list[Entry], 
     return entries, log, description_files
 
 
+def _with_chats(entries: list[Entry]) -> list[Entry]:
+    """The entries, lines of a chat that follow each other as one."""
+    shown: list[Entry] = []
+    for entry in entries:
+        if entry.comment is None or not entry.comment.is_transcript:
+            shown.append(entry)
+        elif shown and shown[-1].lines:
+            shown[-1].lines.append(entry)
+        else:
+            shown.append(Entry(entry.at, lines=[entry]))
+    return shown
+
+
 def _merged_here(ticket: Ticket, log: list[Activity]) -> dict[UUID, str]:
     """Which tickets are merged into this one: the id of each by the activity that said so."""
     last: dict[str, Activity] = {}
@@ -203,7 +231,7 @@ def kept_query(request: HttpRequest) -> str:
 
 def _context(request: WorkspaceRequest, pk: UUID) -> dict[str, Any]:
     """Everything that the ticket's page shows. Eleven queries beside those of the session
-    and the one that the template asks about mail, whatever is in it."""
+    and the one that the template asks about mail, whatever is in it; one more for a ticket that came from a chat."""
     view = view_asked(request)
     context = console(request, view)
     context |= queue_context(request, view, context)
@@ -240,7 +268,8 @@ def _context(request: WorkspaceRequest, pk: UUID) -> dict[str, Any]:
         **context,
         "ticket": ticket,
         "shown_status": ticket.display_status,
-        "entries": entries,
+        "entries": _with_chats(entries),
+        "chat": panel_of(ticket),
         "log": log[::-1],
         "description_files": description_files,
         "seen_until": (comments[-1].created_at if comments else ticket.created_at).isoformat(),

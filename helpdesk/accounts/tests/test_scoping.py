@@ -48,6 +48,7 @@ MAY_READ_ACROSS = {
     "tickets/mail/services/notices.py": "the comment that an activity names",
     "tickets/mail/services/rules.py": "rules that were read for one workspace are counted",
     "tickets/search.py": "subjects for the admin, whose own rows are scoped",
+    "tickets/services/chats.py": "a bot's key is found by its secret",
     "tickets/services/editing.py": "purges the trash of every workspace",
     "tickets/feed.py": "activities of every workspace get their places",
     "tickets/webhooks/services/fanout.py": "makes messages of what happens in every workspace",

@@ -132,9 +132,9 @@ class TestAddresses:
         assert throttles.client_address(Request(request)) == address
 
     def test_a_household_of_ipv6_addresses_has_one_count(self):
-        assert throttles._neighbourhood("2001:db8::1") == throttles._neighbourhood("2001:db8::ffff")
-        assert throttles._neighbourhood("2001:db8:0:1::1") != throttles._neighbourhood("2001:db8::1")
-        assert throttles._neighbourhood("192.0.2.1") != throttles._neighbourhood("192.0.2.2")
+        assert throttles.neighbourhood("2001:db8::1") == throttles.neighbourhood("2001:db8::ffff")
+        assert throttles.neighbourhood("2001:db8:0:1::1") != throttles.neighbourhood("2001:db8::1")
+        assert throttles.neighbourhood("192.0.2.1") != throttles.neighbourhood("192.0.2.2")
 
 
 @pytest.mark.usefixtures("_valkey_is_away")

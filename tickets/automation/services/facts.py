@@ -53,7 +53,7 @@ def triggers_of(activity: Activity) -> list[str]:
 _IN_A_ROW = """
 SELECT count(*) FROM ticket_comments m
 JOIN ticket_comments said ON said.id = %(comment)s AND said.ticket_id = m.ticket_id
-WHERE m.author_type = 'customer' AND NOT m.is_internal AND NOT m.is_automatic
+WHERE m.author_type = 'customer' AND NOT m.is_internal AND NOT m.is_automatic AND NOT m.is_transcript
 AND (m.created_at, m.id) <= (said.created_at, said.id)
 AND NOT EXISTS (
     SELECT FROM ticket_comments answer

@@ -293,12 +293,12 @@ def references(outgoing: Outgoing) -> list[str]:
 
 
 def _history(outgoing: Outgoing, comment: Comment | None, wanted: str) -> list[Quoted]:
-    """What was said before the answer, newest first; nothing that customers do not see."""
+    """What was said before the answer, newest first; nothing that customers do not see, and not the chat before it."""
     if outgoing.kind != "reply" or comment is None or wanted == "none":
         return []
     ticket = outgoing.ticket
     most = 1 if wanted == "last" else MOST_QUOTED
-    before = ticket.comments.filter(is_internal=False, deleted_at=None).filter(
+    before = ticket.comments.filter(is_internal=False, is_transcript=False, deleted_at=None).filter(
         Q(created_at__lt=comment.created_at) | Q(created_at=comment.created_at, pk__lt=comment.pk)
     )
     quoted = [

@@ -22,6 +22,7 @@ from tickets.mail.models import Incoming, Mailbox, MailSettings, Outgoing
 from tickets.mail.services import delivery, notices
 from tickets.mail.services.base import Member, Person
 from tickets.models import Activity, Ticket
+from tickets.services.base import is_reachable
 
 SEND_TASK = "tickets.mail.tasks.send_outgoing"
 IS_TEST = "This is a test workspace."
@@ -145,8 +146,12 @@ def follow(activities: Sequence[Activity]) -> list[Outgoing]:
 
 
 def put(wishes: Sequence[Wish], known: dict[UUID, Context], *, round: int = 0) -> list[Outgoing]:
-    """Make the rows of these mails, and queue their tasks for after the commit. Gives the rows."""
-    rows = [_row(wish, known[wish.activity.ticket_id], round) for wish in wishes]
+    """Make the rows of these mails, and queue their tasks for after the commit. Gives the rows.
+
+    Who has no address (a visitor of a chat) gets none.
+    """
+    reached = [wish for wish in wishes if is_reachable(wish.recipient.email)]
+    rows = [_row(wish, known[wish.activity.ticket_id], round) for wish in reached]
     if not rows:
         return rows
     Outgoing.unscoped.bulk_create(rows)

@@ -1,23 +1,21 @@
-"""The public API: what a customer, or a site acting for one, does without an account."""
+"""Requests of customers: submit one, read it, answer."""
 
-import json
 from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from helpdesk.accounts.models import Contact, Workspace
 from helpdesk.api.idempotency import idempotent
 from helpdesk.api.throttles import client_address
-from helpdesk.api.views import PublicApiView, StrictSerializer
+from helpdesk.api.views import StrictSerializer
 from portal import services
-from tickets.api.serializers import STATUSES, AttachmentOut, Id, attachment, plain
+from portal.api.base import AnswerOut, CustomerView, Opened, Submitted, comment_json, ticket_json
+from tickets.api.serializers import Id, attachment
 from tickets.models import Ticket
 from tickets.services import base
 
@@ -43,131 +41,7 @@ class AnswerIn(StrictSerializer):
     body = serializers.CharField(max_length=base.TEXT_LENGTH, help_text="Markdown.")
 
 
-# --- What goes out ----------------------------------------------------------------------------
-
-
-class PublicComment(serializers.Serializer[Any]):
-    """A public message."""
-
-    id = serializers.UUIDField()
-    ticket_id = serializers.UUIDField()
-    body = serializers.CharField(help_text="Markdown, as it was written.")
-    body_html = serializers.CharField(help_text="Sanitised.")
-    author_type = serializers.ChoiceField(choices=["agent", "customer", "system"])
-    author_name = serializers.CharField()
-    created_at = serializers.DateTimeField()
-    edited_at = serializers.DateTimeField(allow_null=True)
-    folded_text = serializers.CharField(help_text="Quoted history and signature of a mail; else empty.")
-    attachments = AttachmentOut(many=True)
-
-
-class PublicTicket(serializers.Serializer[Any]):
-    """What a customer may know of a ticket."""
-
-    id = serializers.UUIDField(help_text="The id that the access token opens.")
-    ticket_number = serializers.CharField()
-    subject = serializers.CharField()
-    description = serializers.CharField()
-    status = serializers.ChoiceField(choices=STATUSES)
-    requester_name = serializers.CharField(help_text="As it was given with the request; else from the address.")
-    created_at = serializers.DateTimeField()
-
-
-class PublicTicketWithComments(PublicTicket):
-    """A ticket with its public conversation, oldest first."""
-
-    attachments = AttachmentOut(many=True)
-    comments = PublicComment(many=True)
-
-
-class Submitted(serializers.Serializer[Any]):
-    """The new ticket, and the secret that opens it."""
-
-    ticket = PublicTicket()
-    accessToken = serializers.CharField(allow_null=True)  # noqa: N815 (the specification's name)
-
-
-class Opened(serializers.Serializer[Any]):
-    """A ticket that the token opened."""
-
-    ticket = PublicTicketWithComments()
-
-
-class AnswerOut(serializers.Serializer[Any]):
-    """Where the answer went. A follow-up is a new ticket, with an access token of its own."""
-
-    ticket = PublicTicket()
-    comment = PublicComment(allow_null=True, help_text="null for a follow-up, whose description is the answer.")
-    accessToken = serializers.CharField(  # noqa: N815
-        required=False, allow_null=True, help_text="For a follow-up only."
-    )
-
-
-def _ticket(ticket: Ticket, *, opened_as: UUID, requester_name: str) -> dict[str, Any]:
-    return plain(
-        {
-            "id": opened_as,
-            "ticket_number": f"#{ticket.number}",
-            "subject": ticket.subject,
-            "description": ticket.description,
-            "status": ticket.status,
-            "requester_name": requester_name,
-            "created_at": ticket.created_at,
-        }
-    )
-
-
-def _comment(message: services.Message, opened_as: UUID) -> dict[str, Any]:
-    return plain(
-        {
-            "id": message.id,
-            "ticket_id": opened_as,
-            "body": message.body,
-            "body_html": message.html,
-            "author_type": message.kind,
-            "author_name": message.author,
-            "created_at": message.created_at,
-            "edited_at": message.edited_at,
-            "folded_text": message.folded_text,
-            "attachments": [attachment(file) for file in message.files],
-        }
-    )
-
-
 # --- The endpoints ----------------------------------------------------------------------------
-
-
-class CustomerView(PublicApiView):
-    """An endpoint that gives away what only one customer may see."""
-
-    token: str | None = None
-
-    def finalize_response(  # type: ignore[override]  # an Idempotency-Key repeats plain answers
-        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
-        final: Any = super().finalize_response(request, response, *args, **kwargs)
-        final["Cache-Control"] = "no-store"
-        final["Referrer-Policy"] = "no-referrer"
-        if final.status_code == 201:
-            self._add_token(final)
-        return final
-
-    def _add_token(self, response: Any) -> None:
-        """Put the token into the answer only now: the one that an Idempotency-Key keeps has none.
-
-        The database holds no token from which a link could be made; a repeated answer gets it anew.
-        """
-        if isinstance(response, Response):
-            if self.token is not None:
-                response.data["accessToken"] = self.token
-            return
-        body = json.loads(response.content)
-        if body.get("comment") is None:
-            workspace, _ = self.idempotency_owner()
-            body["accessToken"] = services.token_again(
-                ticket_id=UUID(body["ticket"]["id"]), workspace=workspace, now=self.now
-            )
-            response.content = JSONRenderer().render(body)
 
 
 class PublicTickets(CustomerView):
@@ -210,7 +84,7 @@ class PublicTickets(CustomerView):
             now=self.now,
         )
         name = services.requester_name(ticket)
-        return Response({"ticket": _ticket(ticket, opened_as=ticket.pk, requester_name=name)}, status=201)
+        return Response({"ticket": ticket_json(ticket, opened_as=ticket.pk, requester_name=name)}, status=201)
 
 
 class PublicTicketDetail(CustomerView):
@@ -236,9 +110,9 @@ class PublicTicketDetail(CustomerView):
         token = request.headers.get(TOKEN_HEADER) or query.get("access_token") or query.get("token") or ""
         view = services.read_request(ticket_id=ticket_id, token=token, now=self.now)
         first, *rest = view.messages
-        ticket = _ticket(view.ticket, opened_as=ticket_id, requester_name=view.requester_name)
+        ticket = ticket_json(view.ticket, opened_as=ticket_id, requester_name=view.requester_name)
         ticket["attachments"] = [attachment(file) for file in first.files]
-        ticket["comments"] = [_comment(message, ticket_id) for message in rest]
+        ticket["comments"] = [comment_json(message, ticket_id) for message in rest]
         return Response({"ticket": ticket})
 
 
@@ -281,7 +155,7 @@ class PublicReply(CustomerView):
         comment = None
         if answered.comment is not None:
             message = services.message_of(answered.comment, ticket=answered.ticket, contact=contact)
-            comment = _comment(message, opened_as)
+            comment = comment_json(message, opened_as)
         name = services.requester_name(answered.ticket)
-        shown = _ticket(answered.ticket, opened_as=opened_as, requester_name=name)
+        shown = ticket_json(answered.ticket, opened_as=opened_as, requester_name=name)
         return Response({"ticket": shown, "comment": comment}, status=201)

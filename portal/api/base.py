@@ -1,0 +1,140 @@
+"""What the public endpoints share: what a customer may know of a ticket, and how its secret is given."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponseBase
+from rest_framework import serializers
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from helpdesk.api.views import PublicApiView
+from portal import services
+from tickets.api.serializers import STATUSES, AttachmentOut, attachment, plain
+from tickets.models import Ticket
+
+# --- What goes out ----------------------------------------------------------------------------
+
+
+class PublicComment(serializers.Serializer[Any]):
+    """A public message."""
+
+    id = serializers.UUIDField()
+    ticket_id = serializers.UUIDField()
+    body = serializers.CharField(help_text="Markdown, as it was written.")
+    body_html = serializers.CharField(help_text="Sanitised.")
+    author_type = serializers.ChoiceField(choices=["agent", "customer", "system"])
+    author_name = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    edited_at = serializers.DateTimeField(allow_null=True)
+    folded_text = serializers.CharField(help_text="Quoted history and signature of a mail; else empty.")
+    attachments = AttachmentOut(many=True)
+
+
+class PublicTicket(serializers.Serializer[Any]):
+    """What a customer may know of a ticket."""
+
+    id = serializers.UUIDField(help_text="The id that the access token opens.")
+    ticket_number = serializers.CharField()
+    subject = serializers.CharField()
+    description = serializers.CharField()
+    status = serializers.ChoiceField(choices=STATUSES)
+    requester_name = serializers.CharField(help_text="As it was given with the request; else from the address.")
+    created_at = serializers.DateTimeField()
+
+
+class PublicTicketWithComments(PublicTicket):
+    """A ticket with its public conversation, oldest first."""
+
+    attachments = AttachmentOut(many=True)
+    comments = PublicComment(many=True)
+
+
+class Submitted(serializers.Serializer[Any]):
+    """The new ticket, and the secret that opens it."""
+
+    ticket = PublicTicket()
+    accessToken = serializers.CharField(allow_null=True)  # noqa: N815 (the specification's name)
+
+
+class Opened(serializers.Serializer[Any]):
+    """A ticket that the token opened."""
+
+    ticket = PublicTicketWithComments()
+
+
+class AnswerOut(serializers.Serializer[Any]):
+    """Where the answer went. A follow-up is a new ticket, with an access token of its own."""
+
+    ticket = PublicTicket()
+    comment = PublicComment(allow_null=True, help_text="null for a follow-up, whose description is the answer.")
+    accessToken = serializers.CharField(  # noqa: N815
+        required=False, allow_null=True, help_text="For a follow-up only."
+    )
+
+
+def ticket_json(ticket: Ticket, *, opened_as: UUID, requester_name: str) -> dict[str, Any]:
+    return plain(
+        {
+            "id": opened_as,
+            "ticket_number": f"#{ticket.number}",
+            "subject": ticket.subject,
+            "description": ticket.description,
+            "status": ticket.status,
+            "requester_name": requester_name,
+            "created_at": ticket.created_at,
+        }
+    )
+
+
+def comment_json(message: services.Message, opened_as: UUID) -> dict[str, Any]:
+    return plain(
+        {
+            "id": message.id,
+            "ticket_id": opened_as,
+            "body": message.body,
+            "body_html": message.html,
+            "author_type": message.kind,
+            "author_name": message.author,
+            "created_at": message.created_at,
+            "edited_at": message.edited_at,
+            "folded_text": message.folded_text,
+            "attachments": [attachment(file) for file in message.files],
+        }
+    )
+
+
+class CustomerView(PublicApiView):
+    """An endpoint that gives away what only one customer may see."""
+
+    token: str | None = None
+    token_comes_with: tuple[int, ...] = (201,)
+
+    def finalize_response(  # type: ignore[override]  # an Idempotency-Key repeats plain answers
+        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        final: Any = super().finalize_response(request, response, *args, **kwargs)
+        final["Cache-Control"] = "no-store"
+        final["Referrer-Policy"] = "no-referrer"
+        if final.status_code in self.token_comes_with:
+            self._add_token(final)
+        return final
+
+    def _add_token(self, response: Any) -> None:
+        """Put the token into the answer only now: the one that an Idempotency-Key keeps has none.
+
+        The database holds no token from which a link could be made; a repeated answer gets it anew.
+        """
+        if isinstance(response, Response):
+            if self.token is not None:
+                response.data["accessToken"] = self.token
+            return
+        body = json.loads(response.content)
+        if body.get("comment") is None:
+            workspace, _ = self.idempotency_owner()
+            body["accessToken"] = services.token_again(
+                ticket_id=UUID(body["ticket"]["id"]), workspace=workspace, now=self.now
+            )
+            response.content = JSONRenderer().render(body)
