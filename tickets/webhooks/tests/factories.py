@@ -28,10 +28,10 @@ def make_endpoint(
     workspace: Workspace, now: dt.datetime, *, by: Membership | None = None, **fields: Any
 ) -> tuple[Endpoint, str]:
     """An endpoint made by the service, with its secret."""
-    by = by or MembershipFactory(workspace=workspace, role=Role.ADMIN.value)
+    maker: Any = by or MembershipFactory(workspace=workspace, role=Role.ADMIN.value)
     given: dict[str, Any] = {"url": "https://hooks.example.com/in", "events": list(EVENTS)}
     with mock.patch.object(outbound, "check_url"):  # nobody is asked for the name
-        return endpoints.create(workspace=workspace, by=by, now=now, **(given | fields))
+        return endpoints.create(workspace=workspace, by=maker, now=now, **(given | fields))
 
 
 def make_delivery(endpoint: Endpoint, now: dt.datetime, **fields: Any) -> Delivery:

@@ -49,7 +49,7 @@ class TestSuccess:
     @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
     def test_ends_a_message(self, endpoint: Endpoint, status: int) -> None:
         delivery = make_delivery(endpoint, NOW)
-        assert record(answered(*claim(), status)) == []
+        assert record(answered(claim()[0], status)) == []
         row = fresh(delivery)
         assert (row.status, row.attempts, row.next_at, row.ended_at) == ("delivered", 1, None, NOW)
         assert (row.last_code, row.last_error, row.last_ms) == (status, "", 40)
@@ -57,7 +57,7 @@ class TestSuccess:
     def test_makes_an_endpoint_well(self, endpoint: Endpoint) -> None:
         Endpoint.unscoped.update(failing_since=NOW - HOUR, last_error="It failed.", last_failure_at=NOW - HOUR)
         make_delivery(endpoint, NOW)
-        record(answered(*claim()))
+        record(answered(claim()[0]))
         endpoint.refresh_from_db()
         assert (endpoint.failing_since, endpoint.last_error) == (None, "")
         assert endpoint.last_success_at == NOW + dt.timedelta(milliseconds=40)
@@ -75,7 +75,7 @@ class TestFailure:
     )
     def test_is_every_answer_but_2xx(self, endpoint: Endpoint, status: int, reason: str) -> None:
         delivery = make_delivery(endpoint, NOW)
-        record(answered(*claim(), status))
+        record(answered(claim()[0], status))
         row = fresh(delivery)
         assert (row.status, row.attempts, row.ended_at) == ("waiting", 1, None)
         assert row.next_at == NOW + dt.timedelta(milliseconds=40) + 5 * SECOND
@@ -84,7 +84,7 @@ class TestFailure:
 
     def test_without_an_answer_says_why(self, endpoint: Endpoint) -> None:
         delivery = make_delivery(endpoint, NOW)
-        record(failed(*claim()))
+        record(failed(claim()[0]))
         row = fresh(delivery)
         assert (row.last_code, row.last_error, row.last_ms) == (None, "The connection failed: ConnectError.", 5000)
         endpoint.refresh_from_db()
@@ -101,7 +101,7 @@ class TestFailure:
 
     def test_of_a_test_is_not_tried_again_and_makes_nobody_ill(self, endpoint: Endpoint) -> None:
         test = deliveries.send_test(endpoint=endpoint, event="ticket.created", now=NOW)
-        record(answered(*claim(), 500))
+        record(answered(claim()[0], 500))
         row = fresh(test)
         assert (row.status, row.attempts, row.ended_at) == ("failed", 1, NOW)
         endpoint.refresh_from_db()
@@ -146,15 +146,15 @@ class TestTheSchedule:
         self, endpoint: Endpoint, status: int, header: str, seconds: int
     ) -> None:
         delivery = make_delivery(endpoint, NOW)
-        record(answered(*claim(), status, headers={"retry-after": header}, ms=0))
+        record(answered(claim()[0], status, headers={"retry-after": header}, ms=0))
         assert fresh(delivery).next_at == NOW + seconds * SECOND
 
     def test_begins_anew_with_a_replay(self, endpoint: Endpoint) -> None:
         delivery = make_delivery(endpoint, NOW, attempts=9)
-        record(failed(*claim()))
+        record(failed(claim()[0]))
         assert fresh(delivery).status == "failed"
         deliveries.replay(delivery=delivery, now=NOW)
-        record(failed(*claim()))
+        record(failed(claim()[0]))
         row = fresh(delivery)
         assert (row.status, row.attempts) == ("waiting", 1)
 
@@ -162,7 +162,7 @@ class TestTheSchedule:
 class TestWhatCannotBeTried:
     def test_is_due_again_and_counts_as_nothing(self, endpoint: Endpoint) -> None:
         delivery = make_delivery(endpoint, NOW)
-        record(failed(*claim(), error="Too many calls are under way.", is_tried=False))
+        record(failed(claim()[0], error="Too many calls are under way.", is_tried=False))
         row = fresh(delivery)
         assert (row.status, row.attempts, row.next_at) == ("waiting", 0, NOW + sending.NOT_TRIED)
         assert not Attempt.unscoped.exists() and not EndpointHour.unscoped.exists()
@@ -171,7 +171,7 @@ class TestWhatCannotBeTried:
 
     def test_because_we_stop_is_due_at_once(self, endpoint: Endpoint) -> None:
         delivery = make_delivery(endpoint, NOW)
-        record(Outcome(*claim(), NOW, is_tried=False), now=NOW + SECOND)
+        record(Outcome(claim()[0], NOW, is_tried=False), now=NOW + SECOND)
         assert fresh(delivery).next_at == NOW + SECOND
 
 
@@ -204,7 +204,7 @@ class TestSwitchingOff:
     def test_one_that_had_no_success_for_120_hours(self, endpoint: Endpoint, hours: int, is_active: bool) -> None:
         Endpoint.unscoped.update(failing_since=NOW - hours * HOUR)
         delivery = make_delivery(endpoint, NOW)
-        record(failed(*claim()))
+        record(failed(claim()[0]))
         endpoint.refresh_from_db()
         assert endpoint.is_active is is_active
         assert endpoint.off_reason == ("" if is_active else "failing")
@@ -224,7 +224,7 @@ class TestSwitchingOff:
     def test_not_because_of_a_test(self, endpoint: Endpoint) -> None:
         Endpoint.unscoped.update(failing_since=NOW - 121 * HOUR)
         deliveries.send_test(endpoint=endpoint, event="ticket.created", now=NOW)
-        record(failed(*claim()))
+        record(failed(claim()[0]))
         endpoint.refresh_from_db()
         assert endpoint.is_active
 
@@ -232,7 +232,7 @@ class TestSwitchingOff:
 class TestTheLog:
     def test_keeps_request_and_answer_without_what_is_secret(self, endpoint: Endpoint) -> None:
         delivery = make_delivery(endpoint, NOW)
-        record(answered(*claim(), 500, headers={"set-cookie": "session=1", "server": "x"}, body=b"no\0 \xff"))
+        record(answered(claim()[0], 500, headers={"set-cookie": "session=1", "server": "x"}, body=b"no\0 \xff"))
         attempt = Attempt.unscoped.get()
         assert (attempt.delivery_id, attempt.workspace_id) == (delivery.pk, endpoint.workspace_id)
         assert (attempt.started_at, attempt.duration_ms, attempt.code) == (NOW, 40, 500)
@@ -246,7 +246,7 @@ class TestTheLog:
     def test_keeps_so_much_of_an_answer(self, endpoint: Endpoint) -> None:
         make_delivery(endpoint, NOW)
         headers = {f"x-{number}": "y" * 5000 for number in range(80)}
-        record(answered(*claim(), headers=headers, body=b"z" * 60_000))
+        record(answered(claim()[0], headers=headers, body=b"z" * 60_000))
         attempt = Attempt.unscoped.get()
         assert len(attempt.response_headers) == 50
         assert {len(value) for value in attempt.response_headers.values()} == {2000}
@@ -314,7 +314,7 @@ class TestMeanwhile:
 
     def test_an_outcome_that_is_written_twice_counts_once(self, endpoint: Endpoint) -> None:
         delivery = make_delivery(endpoint, NOW)
-        outcome = failed(*claim())
+        outcome = failed(claim()[0])
         record(outcome)
         before = fresh(delivery).next_at
         record(outcome, now=NOW + HOUR)
