@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import IntegrityError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from helpdesk import outbound
@@ -216,7 +216,9 @@ class Sender:
             await asyncio.wait_for(stopping.wait(), seconds)
 
     def _tell(self, error: Exception, failures: int) -> None:
-        if not isinstance(error, AWAY):
+        if isinstance(error, IntegrityError):
+            logger.info("An endpoint was deleted while messages were made for it; they are made again.")
+        elif not isinstance(error, AWAY):
             logger.error("The sender of webhooks goes on after an error.", exc_info=error)
         elif failures == 1:
             logger.warning("The database is away (%s); the sender of webhooks waits for it.", type(error).__name__)

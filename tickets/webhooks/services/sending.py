@@ -24,6 +24,7 @@ from tickets.webhooks.services import endpoints
 
 LEASE = dt.timedelta(seconds=60)  # longer than any attempt
 SLOW_SLOTS = 1  # attempts at a time to an endpoint that lately let us wait
+FAILING_SLOTS = 2  # to one that had no success since a failure: after a start nobody knows yet who lets us wait
 NOT_TRIED = dt.timedelta(seconds=5)  # until the next try of what could not be tried
 MOST_HEADERS = 50  # of an answer that are kept
 LONGEST_HEADER = 2000  # characters of each
@@ -139,7 +140,10 @@ given AS (
             AND (endpoint.is_active OR is_test)
         ORDER BY next_at
         LIMIT greatest(
-            0, CASE WHEN given.is_slow THEN %(slow_slots)s ELSE %(per_endpoint)s END - coalesce(given.busy, 0))
+            0,
+            CASE WHEN given.is_slow THEN %(slow_slots)s
+                WHEN endpoint.failing_since IS NOT NULL THEN least(%(failing_slots)s, %(per_endpoint)s)
+                ELSE %(per_endpoint)s END - coalesce(given.busy, 0))
         FOR UPDATE SKIP LOCKED
     ) AS first
     WHERE waiting.next_at <= %(now)s
@@ -177,8 +181,9 @@ def claim(
 ) -> list[Claimed]:
     """Take up to `room` messages that are due, the oldest of each endpoint first.
 
-    An endpoint gets up to `per_endpoint` attempts at a time, of which `busy` says how many it has now; those in
-    `slow` get one, and all of these together `slow_room` of what is taken. One statement, which waits for nobody.
+    An endpoint gets up to `per_endpoint` attempts at a time, of which `busy` says how many it has now; one that is
+    failing gets two, those in `slow` one, and all of these together `slow_room` of what is taken. One statement,
+    which waits for nobody.
     """
     known = list({*busy, *slow})
     with connection.cursor() as cursor:
@@ -189,6 +194,7 @@ def claim(
                 "busy": [busy.get(pk, 0) for pk in known],
                 "slow": [pk in slow for pk in known],
                 "slow_slots": SLOW_SLOTS,
+                "failing_slots": FAILING_SLOTS,
                 "per_endpoint": per_endpoint,
                 "room": room,
                 "slow_room": room if slow_room is None else slow_room,

@@ -107,6 +107,12 @@ class TestFairness:
         assert len(claim(slow={endpoint.pk})) == 1
         assert claim(slow={endpoint.pk}, busy={endpoint.pk: 1}) == []
 
+    def test_one_that_is_failing_gets_two(self, endpoint: Endpoint) -> None:
+        Endpoint.unscoped.update(failing_since=NOW - SECOND)
+        make_deliveries(endpoint, NOW, 5)
+        assert len(claim()) == 2
+        assert claim(busy={endpoint.pk: 2}) == []
+
     def test_those_that_let_us_wait_get_a_part_of_the_room_and_come_last(self, workspace: Any) -> None:
         slow = [make_endpoint(workspace, NOW)[0] for _ in range(4)]
         quick = make_endpoint(workspace, NOW)[0]
@@ -141,6 +147,7 @@ class TestFairness:
                     "busy": [10],
                     "slow": [False],
                     "slow_slots": 1,
+                    "failing_slots": 2,
                     "per_endpoint": 10,
                     "room": 500,
                     "slow_room": 250,

@@ -213,9 +213,9 @@ class TestSwitchingOff:
         assert Attempt.unscoped.count() == 1
 
     def test_not_one_that_had_a_success_meanwhile(self, endpoint: Endpoint) -> None:
-        Endpoint.unscoped.update(failing_since=NOW - 121 * HOUR)
         make_deliveries(endpoint, NOW, 3)
         one, two, three = claim()
+        Endpoint.unscoped.update(failing_since=NOW - 121 * HOUR)
         record(answered(two, at=NOW + 2 * SECOND), failed(one, ms=0), failed(three, NOW + 4 * SECOND))
         endpoint.refresh_from_db()
         assert endpoint.is_active

@@ -21,7 +21,15 @@ from tickets.tests.factories import make_ticket
 from tickets.webhooks.models import Attempt, Delivery, Endpoint
 from tickets.webhooks.services import deliveries, endpoints, fanout, sender, sending
 from tickets.webhooks.services.sender import Sender
-from tickets.webhooks.tests.factories import LOOPBACK, fresh, make_deliveries, make_delivery, make_endpoint, send_all
+from tickets.webhooks.tests.factories import (
+    LOOPBACK,
+    beside,
+    fresh,
+    make_deliveries,
+    make_delivery,
+    make_endpoint,
+    send_all,
+)
 from tickets.webhooks.tests.receiver import Received, Receiver, Reply, receiving
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -269,6 +277,24 @@ class TestTheDatabase:
         assert len(receiver.received) == 3
         assert Delivery.unscoped.filter(status="delivered", attempts=1).count() == 3
         assert Attempt.unscoped.count() == 3
+
+    def test_in_which_an_endpoint_is_deleted_while_messages_are_made_for_it(
+        self, receiver: Receiver, workspace: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        deleted, _ = make_endpoint(workspace, timezone.now(), url=receiver.url("/deleted"))
+        make_endpoint(workspace, timezone.now(), url=receiver.url("/kept"))
+        make_ticket(workspace, timezone.now())
+        found = fanout._endpoints
+
+        def late(workspace_ids: set[Any]) -> Any:
+            known = found(workspace_ids)
+            beside(lambda: Endpoint.unscoped.filter(pk=deleted.pk).delete())
+            return known
+
+        monkeypatch.setattr(fanout, "_endpoints", late)
+        send_all()
+        assert [request.path for request in receiver.received] == ["/kept"]
+        assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
     def test_that_refuses_one_outcome_gets_the_others(
         self, receiver: Receiver, workspace: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
