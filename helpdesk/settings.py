@@ -326,6 +326,8 @@ CELERY_BEAT_SCHEDULE = {
     "fetch mail over IMAP": {"task": "tickets.mail.tasks.fetch_mailboxes", "schedule": 15.0},
     "work through mail that waits": {"task": "tickets.mail.tasks.sweep_incoming", "schedule": 15.0},
     "delete the bytes of old mail": {"task": "tickets.mail.tasks.purge_incoming", "schedule": 3600.0},
+    "delete old messages of webhooks": {"task": "tickets.webhooks.tasks.purge_deliveries", "schedule": 3600.0},
+    "tell of webhooks that are off": {"task": "tickets.webhooks.tasks.tell_owners", "schedule": 60.0},
     "take up lost jobs": {"task": "slas.tasks.take_up_lost_jobs", "schedule": 60.0},
     "fold ticket counts": {"task": "tickets.tasks.fold_counts", "schedule": 30.0},
     "forget old idempotency keys": {"task": "helpdesk.tasks.forget_idempotency_keys", "schedule": 3600.0},
@@ -405,6 +407,7 @@ if PRODUCTION:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 OUTBOUND_ALLOW = env.list("OUTBOUND_ALLOW", default=[])
+WEBHOOK_KEEP_DAYS = env.int("WEBHOOK_KEEP_DAYS", default=30)  # messages that have ended; 0: for ever
 
 # --- Logs -------------------------------------------------------------------------------------
 

@@ -234,7 +234,7 @@ def test_a_whole_run_starts_mends_itself_refuses_a_second_and_stops_without_a_tr
         assert eventually(lambda: "The helpdesk answers after" in log.read_text() or run.poll() is not None, 120)
         assert healthy(port), log.read_text()
         words = {"web": "gunicorn", "worker": " worker --", "beat": " beat -s", "postgres": "postgres -D"}
-        words |= {"valkey": "valkey-server", "mail": "manage.py mailserver"}
+        words |= {"valkey": "valkey-server", "mail": "manage.py mailserver", "webhooks": "manage.py send_webhooks"}
         names = {}
         for name, word in words.items():
             (names[name],) = (pid for pid, line in children_of(run.pid).items() if word in line)
@@ -250,7 +250,7 @@ def test_a_whole_run_starts_mends_itself_refuses_a_second_and_stops_without_a_tr
         assert f"  Mail sent   http://localhost:{port}/dev/mail\n" in log.read_text()
         assert eventually(lambda: greets(mail_port))
 
-        for name in ("worker", "valkey", "web", "mail"):
+        for name in ("worker", "valkey", "web", "mail", "webhooks"):
             os.kill(names[name], signal.SIGKILL)
         assert eventually(lambda: sum(said in log.read_text() for said in ("worker ended", "valkey ended")) == 2)
         assert eventually(lambda: healthy(port))

@@ -53,6 +53,9 @@ MAY_READ_ACROSS = {
     "tickets/services/editing.py": "purges the trash of every workspace",
     "tickets/webhooks/services/deliveries.py": "the log of an endpoint that is known already",
     "tickets/webhooks/services/fanout.py": "messages are made for the endpoints of every workspace",
+    "tickets/webhooks/services/sending.py": "sends what is due in any workspace",
+    "tickets/webhooks/services/keeping.py": "purges the log of every workspace",
+    "tickets/webhooks/services/notices.py": "webhooks of any workspace that were switched off",
 }
 READS = re.compile(r"\.unscoped\b(?!\.(?:create|bulk_create|bulk_update|get_or_create|update_or_create)\()")
 ROOTS = ("helpdesk", "tickets", "slas", "portal", "analytics")

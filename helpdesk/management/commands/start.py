@@ -222,6 +222,7 @@ def commands() -> dict[str, list[str]]:
         "worker": [*celery, "worker", "--concurrency", "2", "--without-gossip", "--without-mingle", "-l", "WARNING"],
         "beat": [*celery, "beat", "-s", str(settings.DATA_DIR / "beat-schedule"), "--pidfile", "", "-l", "WARNING"],
         "mail": [python, "manage.py", "mailserver", "--verbosity", "0"],
+        "webhooks": [python, "manage.py", "send_webhooks"],
     }
 
 
