@@ -20,6 +20,7 @@ urlpatterns = [
     path("", include("slas.urls")),
     path("", include("tickets.automation.urls")),
     path("", include("tickets.mail.urls")),
+    path("", include("tickets.webhooks.urls")),
     path("api/", include("helpdesk.api.urls")),
     path("api/", include("tickets.api.urls")),
 ]

@@ -50,6 +50,7 @@ Mailbox, Incoming, BlockedSender, NoticePreference = (
 MailSettings, Outgoing, ParsingRule, Undeliverable = (
     apps.get_model("mail", name) for name in ("MailSettings", "Outgoing", "ParsingRule", "Undeliverable")
 )
+Endpoint, Delivery = (apps.get_model("webhooks", name) for name in ("Endpoint", "Delivery"))
 CHANGEABLE: tuple[Any, ...] = (
     Activity,
     Attachment,
@@ -58,7 +59,9 @@ CHANGEABLE: tuple[Any, ...] = (
     CannedResponse,
     Category,
     Comment,
+    Delivery,
     DryRun,
+    Endpoint,
     Field,
     Invitation,
     Incoming,
@@ -287,6 +290,18 @@ PAGES = [
     *rows("GET POST", "mail:addresses", "admin", pattern="@spam.example"),
     *rows("POST", "mail:sender-unblock", "admin", pattern="@spam.example"),
     *rows("POST", "mail:reachable", "admin", address="dead@customers.example"),
+    # Settings of webhooks
+    *rows("GET", "webhooks:endpoints", "admin"),
+    *rows("GET POST", "webhooks:new", "admin"),
+    *rows("GET POST", "webhooks:endpoint", "admin", "endpoint"),
+    *rows("POST", "webhooks:switch", "admin", "endpoint", is_active="0"),
+    *rows("POST", "webhooks:rotate", "admin", "endpoint", both_for_hours="0"),
+    *rows("POST", "webhooks:test", "admin", "endpoint", event="ticket.created"),
+    *rows("POST", "webhooks:replay-range", "admin", "endpoint"),
+    *rows("POST", "webhooks:delete", "admin", "endpoint"),
+    *rows("GET", "webhooks:deliveries", "admin", "endpoint"),
+    *rows("GET", "webhooks:delivery", "admin", "endpoint", "$delivery"),
+    *rows("POST", "webhooks:replay", "admin", "endpoint", "$delivery"),
     # Portal
     *rows("GET POST", "portal:submit", ANYBODY, "slug"),
 ]
@@ -472,6 +487,15 @@ class World:
             recipient="x@customers.example", message_id=uuid4().hex, status="failed", created_at=NOW,
             ended_at=NOW,
         ).pk  # fmt: skip
+        endpoint = Endpoint.unscoped.create(
+            workspace=self.workspace, url="https://hooks.example/x", events=["ticket.created"], secret_sealed="x",
+            secret_changed_at=NOW, active_since=NOW, created_at=NOW, updated_at=NOW,
+        )  # fmt: skip
+        self.things["endpoint"] = endpoint.pk
+        self.things["delivery"] = Delivery.unscoped.create(
+            workspace=self.workspace, endpoint=endpoint, message_id=uuid4(), event="ticket.created", body="{}",
+            is_test=True, status="failed", created_at=NOW, ended_at=NOW,
+        ).pk  # fmt: skip
         self.belongs_to("agent")
 
     def belongs_to(self, role: str) -> None:
@@ -602,7 +626,7 @@ def test_no_page_runs_styles_or_loads_anything_but_our_own_files():
         if row.method != "GET":
             continue
         args = [world.things[row.thing]] if row.thing else []
-        answer = client.get(reverse(row.name, args=[*args, *row.extra]))
+        answer = client.get(reverse(row.name, args=[*args, *map(world.filled, row.extra)]))
         if answer.streaming:
             b"".join(answer)  # a file that nobody reads stays open
         if not answer["Content-Type"].startswith("text/html") or answer.status_code != 200:
