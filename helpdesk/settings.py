@@ -274,6 +274,10 @@ SPECTACULAR_SETTINGS = {
         "StatusEnum": "tickets.api.serializers.STATUSES",
         "BackgroundStateEnum": "slas.api.serializers.JOB_STATES",
         "AutomationTriggerEnum": "tickets.automation.api.rules.TRIGGER_WORDS",
+        "WebhookEventEnum": "tickets.webhooks.api.webhooks.EVENTS",
+        "WebhookStateEnum": "tickets.webhooks.api.webhooks.STATES",
+        "WebhookOffReasonEnum": "tickets.webhooks.api.webhooks.OFF_REASONS",
+        "WebhookDeliveryStatusEnum": "tickets.webhooks.api.deliveries.STATUSES",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -47,8 +47,10 @@ MAY_READ_ACROSS = {
     "tickets/mail/services/sending.py": "a worker sends the mail that a task names, and what is due in all",
     "tickets/mail/services/notices.py": "the comment that an activity names",
     "tickets/mail/services/rules.py": "rules that were read for one workspace are counted",
+    "tickets/feed.py": "the feed of all workspaces has one order, and one reader that follows all of it",
     "tickets/search.py": "subjects for the admin, whose own rows are scoped",
     "tickets/services/editing.py": "purges the trash of every workspace",
+    "tickets/webhooks/services/fanout.py": "messages are made for the endpoints of every workspace",
 }
 READS = re.compile(r"\.unscoped\b(?!\.(?:create|bulk_create|bulk_update|get_or_create|update_or_create)\()")
 ROOTS = ("helpdesk", "tickets", "slas", "portal", "analytics")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from helpdesk.accounts.models import new_id
 from helpdesk.errors import Conflict, InvalidInput, NotFound
@@ -15,8 +15,12 @@ from tickets.webhooks import payloads
 from tickets.webhooks.models import Attempt, Delivery, Endpoint
 
 MOST_REPLAYED = 10_000  # messages of one request
+MOST_ATTEMPTS = 100  # that are shown of a message, which may be replayed without end
 STATUSES = ("waiting", "delivered", "failed", "cancelled")
 _CHUNK = 500
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_APART_MS = 15 * 60 * 1000  # by which the time in an activity's id and its `recorded_at` may differ
+_LATEST_MS = 2**48 - 1
 
 
 def find(endpoint: Endpoint, delivery_id: UUID) -> Delivery:
@@ -50,9 +54,9 @@ def log(
 
 
 def attempts(delivery: Delivery) -> list[Attempt]:
-    """The attempts of a message, oldest first."""
+    """The last hundred attempts of a message, oldest first."""
     rows = Attempt.objects.for_workspace(delivery.workspace_id).filter(delivery=delivery)
-    return list(rows.order_by("started_at", "pk"))
+    return list(rows.order_by("-started_at", "-pk")[:MOST_ATTEMPTS])[::-1]
 
 
 @transaction.atomic
@@ -123,31 +127,44 @@ def replay_range(
     """
     if since >= until:
         raise InvalidInput.of("to", "This must be after the beginning.")
-    if until > now:
-        until = now
+    if since >= now:
+        raise InvalidInput.of("from", "This must be in the past.")
     _refuse_off(endpoint)
+    until = min(until, now)
     known = Delivery.objects.for_workspace(endpoint.workspace_id).filter(endpoint=endpoint)
-    messages = known.filter(is_test=False, activity__recorded_at__gte=since, activity__recorded_at__lt=until)
-    stopped = messages.filter(
-        status__in=["failed", "cancelled", "delivered"] if everything else ["failed", "cancelled"]
-    )
+    first, last = _ids_between(since, until)
+    happened = Q(activity__recorded_at__gte=since, activity__recorded_at__lt=until)
+    ended = ["failed", "cancelled", "delivered"] if everything else ["failed", "cancelled"]
+    stopped = known.filter(happened, message_id__gte=first, message_id__lte=last, is_test=False, status__in=ended)
     missing = (
         Activity.objects.for_workspace(endpoint.workspace_id)
-        .filter(recorded_at__gte=since, recorded_at__lt=until, event__in=endpoint.events, feed_entry__is_replay=False)
-        .exclude(pk__in=messages.values("activity_id"))
+        .filter(pk__gte=first, pk__lte=last, recorded_at__gte=since, recorded_at__lt=until)
+        .filter(event__in=endpoint.events, feed_entry__is_replay=False)
+        .exclude(Exists(known.filter(message_id=OuterRef("pk"))))
         .order_by("pk")
     )
     found = list(missing[: MOST_REPLAYED + 1])
-    ids = list(stopped.order_by("pk").values_list("pk", flat=True)[: MOST_REPLAYED + 1])
+    ids = list(stopped.order_by("message_id").values_list("pk", flat=True)[: MOST_REPLAYED + 1])
     if len(found) + len(ids) > MOST_REPLAYED:
         raise Conflict(
             f"These are more than {MOST_REPLAYED:,} messages: choose a shorter time.",
             code="too_many",
             errors={"from": ["Choose a shorter time."]},
         )
-    again = _again(known.filter(pk__in=ids), now)
+    again = _again(known.filter(pk__in=ids, status__in=ended), now)
     Delivery.unscoped.bulk_create(_written(endpoint, found, now), ignore_conflicts=True, batch_size=_CHUNK)
     return Replayed(again, len(found))
+
+
+def _ids_between(since: dt.datetime, until: dt.datetime) -> tuple[UUID, UUID]:
+    """The ids that activities of a span of time can have: UUIDv7 begins with the time in milliseconds (RFC 9562, 5.7).
+
+    The primary key finds them where `recorded_at` has no index. That column decides; the clocks of two processes,
+    and the moments at which an activity gets the one and the other, may be `_APART_MS` apart.
+    """
+    first = max(int((since - _EPOCH).total_seconds() * 1000) - _APART_MS, 0)
+    last = max(int((until - _EPOCH).total_seconds() * 1000) + _APART_MS, 0)
+    return UUID(int=first << 80), UUID(int=min(last, _LATEST_MS) << 80 | (1 << 80) - 1)
 
 
 def _written(endpoint: Endpoint, activities: Sequence[Activity], now: dt.datetime) -> list[Delivery]:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from helpdesk import outbound, sealing
 from helpdesk.accounts.models import Membership, Workspace
@@ -26,9 +26,14 @@ _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")  # a token of RFC 9110,
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 # What the request itself says, and what would change how it is read.
 _OURS = frozenset(
-    {"accept-encoding", "connection", "content-length", "content-type", "expect", "host", "keep-alive"}
+    {"accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host"}
+    | {"keep-alive"}
     | {"proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent"}
 )
+_DELETE_ATTEMPTS = """
+DELETE FROM webhook_attempts USING webhook_deliveries
+WHERE webhook_attempts.delivery_id = webhook_deliveries.id AND webhook_deliveries.endpoint_id = %s
+"""
 FIELDS = ("url", "description", "events", "headers", "is_active")
 
 
@@ -56,9 +61,15 @@ def shown_headers(endpoint: Endpoint) -> dict[str, str]:
 def keys_of(endpoint: Endpoint, now: dt.datetime) -> list[str]:
     """The secrets that sign now: the newest first. Raises Unopenable."""
     keys = [sealing.unseal(endpoint.secret_sealed)]
-    if endpoint.old_secret_until and endpoint.old_secret_until > now:
+    if old_secret_until(endpoint, now):
         keys.append(sealing.unseal(endpoint.old_secret_sealed))
     return keys
+
+
+def old_secret_until(endpoint: Endpoint, now: dt.datetime) -> dt.datetime | None:
+    """Until when the secret before signs, too; None when there is none any more."""
+    until = endpoint.old_secret_until
+    return until if until and until > now else None
 
 
 # --- Making and changing ------------------------------------------------------------------------
@@ -80,7 +91,8 @@ def create(
 
     Raises InvalidInput naming each field that is wrong, Conflict beyond 50 endpoints.
     """
-    given = {"url": url, "events": events, "description": description, "headers": headers or {}, "is_active": is_active}
+    headers = {} if headers is None else headers
+    given = {"url": url, "events": events, "description": description, "headers": headers, "is_active": is_active}
     cleaned = _cleaned(given, Endpoint())
     Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
     if Endpoint.objects.for_workspace(workspace).count() >= MOST:
@@ -132,6 +144,7 @@ def _put(row: Endpoint, cleaned: dict[str, Any], now: dt.datetime) -> None:
         row.is_active, row.active_since = True, now
         row.off_reason, row.off_at, row.told_at = "", None, None
         row.failing_since, row.last_error = None, ""
+        _cancel_waiting(row, now)  # what was written while it was being switched off
     elif row.is_active and not is_active:
         switch_off(row, reason="member", now=now)
 
@@ -139,6 +152,10 @@ def _put(row: Endpoint, cleaned: dict[str, Any], now: dt.datetime) -> None:
 def switch_off(row: Endpoint, *, reason: str, now: dt.datetime) -> None:
     """Set a locked endpoint to be off, and cancel what waits for it; the caller saves it."""
     row.is_active, row.off_reason, row.off_at = False, reason, now
+    _cancel_waiting(row, now)
+
+
+def _cancel_waiting(row: Endpoint, now: dt.datetime) -> None:
     waiting = Delivery.objects.for_workspace(row.workspace_id).filter(endpoint=row, status="waiting", is_test=False)
     waiting.update(status="cancelled", next_at=None, ended_at=now, last_error="The webhook was switched off.")
 
@@ -166,11 +183,17 @@ def rotate_secret(
 @transaction.atomic
 def delete(*, endpoint: Endpoint) -> None:
     """Delete an endpoint with its log. Raises NotFound."""
-    _locked(endpoint).delete()
+    row = _locked(endpoint)
+    with connection.cursor() as cursor:
+        # Statements, since Django would load every message of the log first.
+        cursor.execute(_DELETE_ATTEMPTS, [row.pk])
+        cursor.execute("DELETE FROM webhook_deliveries WHERE endpoint_id = %s", [row.pk])
+    row.delete()
 
 
 def _locked(endpoint: Endpoint) -> Endpoint:
-    rows = Endpoint.objects.for_workspace(endpoint.workspace_id).select_for_update()
+    # The key stays: whoever writes messages for it meanwhile need not wait.
+    rows = Endpoint.objects.for_workspace(endpoint.workspace_id).select_for_update(no_key=True)
     row: Endpoint | None = rows.filter(pk=endpoint.pk).first()
     if row is None:
         raise NotFound("There is no such webhook.", errors={"id": ["There is no such webhook."]})
@@ -225,7 +248,10 @@ def _headers(value: Any, row: Endpoint) -> dict[str, str]:
         raise InvalidInput.of("headers", "This must be an object: names and values.")
     if len(value) > MOST_HEADERS:
         raise InvalidInput.of("headers", f"Up to {MOST_HEADERS} headers are possible.")
-    kept = headers_of(row) if HIDDEN in value.values() else {}
+    try:
+        kept = headers_of(row) if HIDDEN in value.values() else {}
+    except sealing.Unopenable:
+        kept = {}  # the server's key is another one: the values have to be typed again
     known = {name.lower(): old for name, old in kept.items()}
     errors: dict[str, list[str]] = {}
     cleaned: dict[str, str] = {}
@@ -239,6 +265,8 @@ def _headers(value: Any, row: Endpoint) -> dict[str, str]:
             errors[field] = ["This header is there twice."]
         elif text == HIDDEN and name.lower() in known:
             cleaned[name] = known[name.lower()]
+        elif text == HIDDEN:
+            errors[field] = ["There is no value that could stay: type it."]
         elif not isinstance(text, str) or len(text) > LONGEST_VALUE or not _VALUE.fullmatch(text):
             errors[field] = [f"This must be up to {LONGEST_VALUE} plain characters."]
         else:
