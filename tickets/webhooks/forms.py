@@ -156,6 +156,8 @@ class EndpointForm(DomainForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        if not cleaned.get("events") and not cleaned.get("all_events") and "events" not in self.errors:
+            self.add_error("events", "Choose at least one event.")
         names: set[str] = set()
         for row in self.headers:
             if row.is_empty:

@@ -75,16 +75,17 @@ def tries(delivery: Delivery) -> tuple[list[Attempt], bool]:
 def missed_since(endpoint: Endpoint) -> dt.datetime | None:
     """From when on an endpoint that is off may have missed something, to the minute; None for one that is on.
 
-    That is when it was switched off, or before: when what was cancelled then had happened, and when it began to fail.
+    That is when it was switched off, or before: when what was cancelled then had happened, and when it began to fail;
+    but not before it was last switched on.
     """
     if endpoint.is_active or endpoint.off_at is None:
         return None
     rows = Delivery.objects.for_workspace(endpoint.workspace_id).filter(endpoint=endpoint, status="cancelled")
-    first = rows.filter(ended_at=endpoint.off_at, activity__isnull=False).order_by("created_at")
+    # Ids of activities begin with the time, so the smallest is the one that happened first.
+    first = rows.filter(ended_at=endpoint.off_at, is_test=False).order_by("message_id")
     happened = first.values_list("activity__recorded_at", flat=True).first()
     known = [moment for moment in (endpoint.off_at, happened, endpoint.failing_since) if moment]
-    # A minute more does no harm: what has arrived is not sent again.
-    return min(known).replace(second=0, microsecond=0) - dt.timedelta(minutes=1)
+    return max(min(known), endpoint.active_since).replace(second=0, microsecond=0)
 
 
 def _place(before: str) -> tuple[dt.datetime, UUID] | None:

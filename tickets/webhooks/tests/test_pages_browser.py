@@ -79,7 +79,7 @@ def test_a_webhook_from_the_empty_page_to_a_message_that_is_replayed(live_server
         status="failed", attempts=1, next_at=None, ended_at=now, last_code=404, last_ms=182,
         last_error="It answered 404 Not Found.",
     )  # fmt: skip
-    expect(page.get_by_role("main").get_by_text("A test is sent once.")).to_be_visible()
+    expect(page.get_by_text("A test is sent once.", exact=True)).to_be_visible()
     expect(page.locator("#job-said")).to_contain_text("Failed.")
     expect(page.get_by_text("no such hook")).to_be_visible()
     accessible(page)

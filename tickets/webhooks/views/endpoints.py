@@ -35,7 +35,8 @@ def endpoint_list(request: WorkspaceRequest) -> HttpResponse:
     """The endpoints, each with how it is doing."""
     rows = pages.endpoints(request.workspace.pk)
     healths = health.of(rows, now=timezone.now())
-    context = {"section": "settings", "rows": [_shown(row, healths[row.pk]) for row in rows], "most": endpoints.MOST}
+    rows_shown = [_shown(row, healths[row.pk]) for row in rows]
+    context = {"section": "settings", "rows": rows_shown, "no_success": words.NO_SUCCESS}
     return render(request, "webhooks/endpoints.html", context)
 
 
@@ -52,6 +53,7 @@ def _shown(endpoint: Endpoint, known: health.Health) -> dict[str, Any]:
         "state": words.state(endpoint, known.state),
         "attempts": attempts,
         "rate": _rate(known.delivered, attempts),
+        "no_success": words.NO_SUCCESS,
         "has_most_waiting": known.waiting >= health.MOST_WAITING,
         "has_all_events": len(endpoint.events) == len(payloads.CATALOGUE),
         "few_events": endpoint.events[:FEW_EVENTS],

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+from tickets.webhooks import retrying
 from tickets.webhooks.models import Endpoint
 
 Said = tuple[str, str, str]  # tone, icon, words
@@ -20,6 +21,9 @@ STATUSES: Mapping[str, Said] = {
     "failed": ("bad", "circle-alert", "Failed"),
     "cancelled": ("", "circle-slash", "Cancelled"),
 }
+
+
+NO_SUCCESS = f"{retrying.NO_SUCCESS.days} days"  # without one success, and an endpoint is switched off
 
 
 def state(endpoint: Endpoint, known: str) -> Said:
