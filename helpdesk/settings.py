@@ -279,6 +279,7 @@ SPECTACULAR_SETTINGS = {
         "WebhookOffReasonEnum": "tickets.webhooks.api.webhooks.OFF_REASONS",
         "WebhookDeliveryStatusEnum": "tickets.webhooks.api.deliveries.STATUSES",
     },
+    "WEBHOOKS": "tickets.webhooks.api.described.MESSAGES",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "helpdesk.api.schema.refuse_unknown_fields",

@@ -25,6 +25,7 @@ from tickets.models import (
     Category,
     Comment,
     CustomerToken,
+    FeedEntry,
     Field,
     Merge,
     Participant,
@@ -278,6 +279,17 @@ class ActivityAdmin(OfTicket):
 
     list_display = ("ticket", "event", "actor_name", "actor_kind", "occurred_at", "recorded_at", "dispatched_at")
     list_filter = ("event", "actor_kind")
+
+
+@admin.register(FeedEntry)
+class FeedEntryAdmin(OfTicket):
+    """The place of each activity in the feed."""
+
+    ticket_field = "activity__ticket"
+    list_display = ("position", "activity", "is_replay")
+    list_filter = ("is_replay",)
+    list_select_related = ("activity__ticket",)
+    search_fields = ("activity__ticket__subject",)
 
 
 @admin.register(Assignment)

@@ -32,6 +32,7 @@ from tickets.tests.factories import (
     make_reply,
     make_ticket,
 )
+from tickets.webhooks.tests.rows import make_attempt, make_delivery, make_endpoint
 
 pytestmark = pytest.mark.django_db
 EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "8"))
@@ -68,6 +69,9 @@ def known(db):
     tried = dry_run.ask(rule=rule, member=owner, now=timezone.now())
     dry_run.run(dry_run_id=tried.pk, clock=timezone.now)
     mailbox = MailboxFactory(workspace=workspace)
+    webhook = make_endpoint(workspace, headers={"Authorization": "Bearer x"})
+    delivery = make_delivery(webhook, status="failed")
+    make_attempt(delivery)
     return {
         "headers": {"Authorization": f"Bearer {key}"},
         "mailbox_headers": {"Authorization": f"Bearer {make_secret(mailbox)}"},
@@ -82,6 +86,8 @@ def known(db):
             "recurring_id": str(make_recurring(workspace).pk),
             "user_id": str(owner.user_id),
             "mailbox_id": str(mailbox.pk),
+            "webhook_id": str(webhook.pk),
+            "delivery_id": str(delivery.pk),
             "response_id": str(CannedResponseFactory(workspace=workspace).pk),
         },
     }

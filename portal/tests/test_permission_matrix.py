@@ -47,10 +47,10 @@ BusinessHours, WorkingHours, Policy, Job = (
 Mailbox, Incoming, BlockedSender, NoticePreference = (
     apps.get_model("mail", name) for name in ("Mailbox", "Incoming", "BlockedSender", "NoticePreference")
 )
+Endpoint, Delivery = (apps.get_model("webhooks", name) for name in ("Endpoint", "Delivery"))
 MailSettings, Outgoing, ParsingRule, Undeliverable = (
     apps.get_model("mail", name) for name in ("MailSettings", "Outgoing", "ParsingRule", "Undeliverable")
 )
-Endpoint, Delivery = (apps.get_model("webhooks", name) for name in ("Endpoint", "Delivery"))
 CHANGEABLE: tuple[Any, ...] = (
     Activity,
     Attachment,
@@ -101,7 +101,9 @@ class Row:
     @property
     def is_api(self) -> bool:
         """Whether the address answers JSON to a bearer token."""
-        return self.name.startswith(("api:", "tickets_api:", "slas:api-", "automation:api-", "portal:public"))
+        return self.name.startswith(
+            ("api:", "tickets_api:", "slas:api-", "automation:api-", "webhooks:api-", "portal:public")
+        )
 
     def __str__(self) -> str:
         return f"{self.method} {self.name}"
@@ -293,15 +295,15 @@ PAGES = [
     # Settings of webhooks
     *rows("GET", "webhooks:endpoints", "admin"),
     *rows("GET POST", "webhooks:new", "admin"),
-    *rows("GET POST", "webhooks:endpoint", "admin", "endpoint"),
-    *rows("POST", "webhooks:switch", "admin", "endpoint", is_active="0"),
-    *rows("POST", "webhooks:rotate", "admin", "endpoint", both_for_hours="0"),
-    *rows("POST", "webhooks:test", "admin", "endpoint", event="ticket.created"),
-    *rows("POST", "webhooks:replay-range", "admin", "endpoint"),
-    *rows("POST", "webhooks:delete", "admin", "endpoint"),
-    *rows("GET", "webhooks:deliveries", "admin", "endpoint"),
-    *rows("GET", "webhooks:delivery", "admin", "endpoint", "$delivery"),
-    *rows("POST", "webhooks:replay", "admin", "endpoint", "$delivery"),
+    *rows("GET POST", "webhooks:endpoint", "admin", "webhook"),
+    *rows("POST", "webhooks:switch", "admin", "webhook", is_active="0"),
+    *rows("POST", "webhooks:rotate", "admin", "webhook", both_for_hours="0"),
+    *rows("POST", "webhooks:test", "admin", "webhook", event="ticket.created"),
+    *rows("POST", "webhooks:replay-range", "admin", "webhook"),
+    *rows("POST", "webhooks:delete", "admin", "webhook"),
+    *rows("GET", "webhooks:deliveries", "admin", "webhook"),
+    *rows("GET", "webhooks:delivery", "admin", "webhook", "$hook_delivery"),
+    *rows("POST", "webhooks:replay", "admin", "webhook", "$hook_delivery"),
     # Portal
     *rows("GET POST", "portal:submit", ANYBODY, "slug"),
 ]
@@ -389,6 +391,18 @@ API = [
     *rows("GET", "automation:api-recurring-ticket", SIGNED_IN, "recurring"),
     *rows("PUT PATCH DELETE", "automation:api-recurring-ticket", "admin", "recurring"),
     *rows("GET", "automation:api-recurring-runs", SIGNED_IN, "recurring"),
+    *rows("GET", "webhooks:api-webhooks", "admin"),
+    *rows("POST", "webhooks:api-webhooks", "admin", url="http://93.184.215.14/hook", events=["ticket.created"]),
+    *rows("GET", "webhooks:api-events", SIGNED_IN),
+    *rows("GET PUT PATCH DELETE", "webhooks:api-webhook", "admin", "webhook"),
+    *rows("POST", "webhooks:api-secret", "admin", "webhook"),
+    *rows("POST", "webhooks:api-test", "admin", "webhook"),
+    *rows(
+        "POST", "webhooks:api-replay", "admin", "webhook", **{"from": "2026-01-01T00:00Z", "to": "2026-01-02T00:00Z"}
+    ),
+    *rows("GET", "webhooks:api-deliveries", "admin", "webhook"),
+    *rows("GET", "webhooks:api-delivery", "admin", "webhook", "$hook_delivery"),
+    *rows("POST", "webhooks:api-delivery-replay", "admin", "webhook", "$hook_delivery"),
     *rows("GET PUT PATCH", "automation:api-own-availability", SIGNED_IN, is_available=False),
     *rows("PUT PATCH", "automation:api-availability", "admin", "agent_user", is_available=False, capacity=5),
     *rows("POST", "portal:public-tickets", ANYBODY),
@@ -487,14 +501,13 @@ class World:
             recipient="x@customers.example", message_id=uuid4().hex, status="failed", created_at=NOW,
             ended_at=NOW,
         ).pk  # fmt: skip
-        endpoint = Endpoint.unscoped.create(
-            workspace=self.workspace, url="https://hooks.example/x", events=["ticket.created"], secret_sealed="x",
+        self.things["webhook"] = Endpoint.unscoped.create(
+            workspace=self.workspace, url="http://93.184.215.14/hook", events=["ticket.created"], secret_sealed="",
             secret_changed_at=NOW, active_since=NOW, created_at=NOW, updated_at=NOW,
-        )  # fmt: skip
-        self.things["endpoint"] = endpoint.pk
-        self.things["delivery"] = Delivery.unscoped.create(
-            workspace=self.workspace, endpoint=endpoint, message_id=uuid4(), event="ticket.created", body="{}",
-            is_test=True, status="failed", created_at=NOW, ended_at=NOW,
+        ).pk  # fmt: skip
+        self.things["hook_delivery"] = Delivery.unscoped.create(
+            workspace=self.workspace, endpoint_id=self.things["webhook"], message_id=uuid4(), event="ticket.created",
+            body="{}", status="failed", created_at=NOW, ended_at=NOW,
         ).pk  # fmt: skip
         self.belongs_to("agent")
 

@@ -57,6 +57,9 @@ GOLD = {
 NINE_TO_SIX = {"name": "Office", "timezone": "UTC", "schedule": '{"monday": {"start": "09:00", "end": "18:00"}}'}
 
 
+Cursor: Any = apps.get_model("webhooks", "Cursor")
+
+
 def name_of(model: Any) -> str:
     return f"{model._meta.app_label}_{model._meta.model_name}"
 
@@ -115,6 +118,7 @@ def fill(workspace: Workspace, start: int, count: int) -> None:
         give_service_levels(workspace, word, first, member)
         give_automation(workspace, word, first, team)
         give_mail(workspace, word, first, comment, member)
+        give_webhooks(workspace, word, first, member)
         apps.get_model("portal", "Satisfaction").unscoped.create(
             workspace=workspace, ticket=first, contact=contact, rating=5, resolved_at=NOW
         )
@@ -208,6 +212,38 @@ def give_mail(workspace: Workspace, word: str, ticket: Ticket, comment: Comment,
     model["NoticePreference"].create(workspace=workspace, membership=member)
 
 
+def give_webhooks(workspace: Workspace, word: str, ticket: Ticket, member: Membership) -> None:
+    """A row of every model of webhooks."""
+    model = {model.__name__: model for model in apps.get_app_config("webhooks").get_models()}
+    endpoint = model["Endpoint"].unscoped.create(  # type: ignore[attr-defined]
+        workspace=workspace,
+        url=f"https://{word}.example/hook".lower(),
+        events=["ticket.created"],
+        secret_sealed="sealed",
+        secret_changed_at=NOW,
+        active_since=NOW,
+        created_by=member.user,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    activity = ticket.activities.first()
+    delivery = model["Delivery"].unscoped.create(  # type: ignore[attr-defined]
+        workspace=workspace,
+        endpoint=endpoint,
+        activity=activity,
+        message_id=activity.pk,  # type: ignore[union-attr]
+        event="ticket.created",
+        body="{}",
+        next_at=NOW,
+        created_at=NOW,
+    )
+    model["Attempt"].unscoped.create(  # type: ignore[attr-defined]
+        workspace=workspace, delivery=delivery, started_at=NOW, duration_ms=1, url=word, request_headers={}
+    )
+    model["EndpointHour"].unscoped.create(workspace=workspace, endpoint=endpoint, hour=NOW)  # type: ignore[attr-defined]
+    model["Cursor"]._default_manager.get_or_create(pk=1)
+
+
 @pytest.fixture
 def owner() -> Membership:
     return MembershipFactory(role="owner", user__name="Olga Owner")
@@ -237,7 +273,8 @@ def ours() -> list[Any]:
     return [
         model
         for model in admin.site._registry
-        if model._meta.app_label in {"accounts", "api", "tickets", "automation", "mail", "slas", "portal"}
+        if model._meta.app_label in {"accounts", "api", "tickets", "automation", "mail", "webhooks", "slas", "portal"}
+        and model is not Cursor  # the one row that is of no workspace: see below
     ]
 
 
@@ -253,7 +290,7 @@ class TestEveryModel:
     def test_is_registered(self) -> None:
         models = [
             model
-            for label in ("accounts", "api", "tickets", "automation", "mail", "slas", "portal")
+            for label in ("accounts", "api", "tickets", "automation", "mail", "webhooks", "slas", "portal")
             for model in apps.get_app_config(label).get_models()
         ]
         assert [model for model in models if not admin.site.is_registered(model)] == [TicketTag]  # inside its ticket
@@ -315,6 +352,25 @@ class TestEveryModel:
                 answer = console.get(url)
                 assert answer.status_code in (200, 403)
                 assert not pattern.search(answer.content.decode()), url
+
+    def test_that_is_of_no_workspace_is_for_superusers(self, root: Client, console: Client) -> None:
+        row, _ = Cursor._default_manager.get_or_create(pk=1)
+        for url in (list_url(Cursor), change_url(row)):
+            assert root.get(url).status_code == 200
+            assert console.get(url).status_code == 403
+
+    def test_of_webhooks_shows_no_secret(self, root: Client, console: Client, owner: Membership) -> None:
+        fill(owner.workspace, 0, 1)
+        endpoint = apps.get_model("webhooks", "Endpoint").unscoped.get()
+        fields = ("secret_sealed", "old_secret_sealed", "headers_sealed")
+        for name in fields:
+            setattr(endpoint, name, f"hidden-{name}")
+        endpoint.save()
+        for who in (root, console):
+            for url in (list_url(type(endpoint)), change_url(endpoint)):
+                page = who.get(url).content.decode()
+                assert endpoint.url in page
+                assert not [name for name in fields if f"hidden-{name}" in page or name in page]
 
 
 def _may_see(client: Client, url: str) -> bool:

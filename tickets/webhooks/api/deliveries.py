@@ -84,7 +84,7 @@ class WebhookDelivery(serializers.Serializer[Any]):
     ended_at = serializers.DateTimeField(allow_null=True)
 
 
-class WebhookRequest(serializers.Serializer[Any]):
+class WebhookSent(serializers.Serializer[Any]):
     """What is sent."""
 
     url = serializers.CharField(help_text="Of the last attempt; before the first one, of the webhook.")
@@ -109,7 +109,7 @@ class WebhookAttempt(serializers.Serializer[Any]):
 class WebhookDeliveryDetail(WebhookDelivery):
     """One message with its attempts, oldest first."""
 
-    request = WebhookRequest()
+    request = WebhookSent()
     attempts = WebhookAttempt(many=True, help_text=f"The last {deliveries.MOST_ATTEMPTS}, oldest first.")
 
 

@@ -37,7 +37,7 @@ _PRINTED = [  # the events of the specification
     "ticket.assigned",
     "ticket.sla.breached",
 ]
-_AT = dt.datetime(2024, 1, 15, 10, 30, tzinfo=dt.UTC)  # of examples
+EXAMPLE_AT = dt.datetime(2024, 1, 15, 10, 30, tzinfo=dt.UTC)  # of examples
 
 # --- Shapes -----------------------------------------------------------------------------------
 
@@ -378,7 +378,7 @@ class Events(TicketView):
             OpenApiExample(
                 name,
                 value={
-                    "events": [event_json(payloads.CATALOGUE[name], _AT)],
+                    "events": [event_json(payloads.CATALOGUE[name], EXAMPLE_AT)],
                     "pagination": {"page": 1, "limit": 20, "total": len(EVENTS), "totalPages": 1},
                 },
                 response_only=True,

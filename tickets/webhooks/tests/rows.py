@@ -1,77 +1,67 @@
-"""Rows of webhooks for the tests of their pages: endpoints, messages and attempts as the sender leaves them."""
+"""Webhooks for tests. Endpoints are made by their service, as in life; messages are written directly."""
 
 import datetime as dt
-from uuid import uuid4
+import json
+from typing import Any
+from uuid import UUID
 
-from helpdesk import sealing
-from tickets.models import Activity
-from tickets.tests.factories import NOW
+from helpdesk.accounts.models import Workspace, new_id
+from tickets.tests.factories import make_agent
 from tickets.webhooks import payloads
-from tickets.webhooks.models import Attempt, Delivery, Endpoint, EndpointHour
+from tickets.webhooks.models import Attempt, Delivery, Endpoint
+from tickets.webhooks.services import endpoints
 
-SECRET = "whsec_" + "MDEy" * 10
+NOW = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)
+URL = "http://93.184.215.14/hook"  # an address, so that no name is looked up
 
 
-def make_endpoint(workspace, now=NOW, **fields):
-    """An endpoint that is on and wants to hear of new tickets; every field has a default."""
-    given = {
-        "url": "https://hooks.acme.example/helpdesk",
-        "events": ["ticket.created"],
-        "secret_sealed": sealing.seal(SECRET),
-        "secret_changed_at": now,
-        "active_since": now,
+def make_endpoint(workspace: Workspace, now: dt.datetime = NOW, **fields: Any) -> Endpoint:
+    """An endpoint that wants every event, unless told otherwise."""
+    given = {"url": URL, "events": list(payloads.CATALOGUE)} | fields
+    by = given.pop("by", None) or make_agent(workspace, role="admin")
+    made, _ = endpoints.create(workspace=workspace, by=by, now=now, **given)
+    return made
+
+
+def make_delivery(endpoint: Endpoint, now: dt.datetime = NOW, **fields: Any) -> Delivery:
+    """A message that waits, unless told otherwise; one that has ended did so at once."""
+    event = fields.get("event", "ticket.created")
+    ended = fields.get("status", "waiting") != "waiting"
+    given: dict[str, Any] = {
+        "message_id": new_id(),
+        "event": event,
+        "body": payloads.body_of(payloads.CATALOGUE[event].payload(now)),
+        "next_at": None if ended else now,
+        "ended_at": now if ended else None,
         "created_at": now,
-        "updated_at": now,
     }
-    if fields.get("off_reason"):
-        given |= {"is_active": False, "off_at": now}
-    return Endpoint.unscoped.create(workspace=workspace, **(given | fields))
+    row: Delivery = Delivery.unscoped.create(workspace_id=endpoint.workspace_id, endpoint=endpoint, **given | fields)
+    return row
 
 
-def make_delivery(endpoint, now=NOW, *, ticket=None, **fields):
-    """A message: of the ticket's first event, or a test; delivered unless told otherwise."""
-    activity = Activity.objects.for_workspace(endpoint.workspace_id).filter(ticket=ticket).first() if ticket else None
-    status = fields.get("status", "delivered")
-    given = {
-        "activity": activity,
-        "message_id": activity.pk if activity else uuid4(),
-        "event": "ticket.created",
-        "body": payloads.body_of(payloads.CATALOGUE["ticket.created"].payload(now)),
-        "is_test": activity is None,
-        "status": status,
-        "created_at": now,
-        "next_at": now if status == "waiting" else None,
-        "ended_at": None if status == "waiting" else now,
+def make_attempt(delivery: Delivery, at: dt.datetime = NOW, **fields: Any) -> Attempt:
+    """An attempt that was answered with 500, unless told otherwise."""
+    given: dict[str, Any] = {
+        "duration_ms": 35,
+        "url": URL,
+        "request_headers": {"webhook-id": str(delivery.message_id)},
+        "code": 500,
+        "response_headers": {"content-type": "text/plain"},
+        "response_body": "Oh no",
+        "error": "It answered 500.",
     }
-    return Delivery.unscoped.create(workspace_id=endpoint.workspace_id, endpoint=endpoint, **(given | fields))
+    row: Attempt = Attempt.unscoped.create(
+        workspace_id=delivery.workspace_id, delivery=delivery, started_at=at, **given | fields
+    )
+    return row
 
 
-def make_attempt(delivery, at=NOW, **fields):
-    """A try that was answered with 200."""
-    given = {
-        "started_at": at,
-        "duration_ms": 182,
-        "url": delivery.endpoint.url,
-        "request_headers": {
-            "content-type": "application/json",
-            "user-agent": "Helpdesk-Webhooks/1.0",
-            "webhook-id": str(delivery.message_id),
-            "webhook-timestamp": str(int(at.timestamp())),
-            "webhook-signature": "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
-        },
-        "code": 200,
-        "response_headers": {"content-type": "text/plain", "server": "nginx"},
-        "response_body": "ok",
-    }
-    return Attempt.unscoped.create(workspace_id=delivery.workspace_id, delivery=delivery, **(given | fields))
+def sent_to(endpoint: Endpoint) -> list[dict[str, Any]]:
+    """What was written for an endpoint, in the order in which it happened."""
+    rows = Delivery.unscoped.filter(endpoint=endpoint).order_by("message_id")
+    return [json.loads(row.body) for row in rows]
 
 
-def make_hours(endpoint, now, counts):
-    """The hours up to `now`, oldest first, each as (delivered, failed)."""
-    hour = now.replace(minute=0, second=0, microsecond=0)
-    for back, (delivered, failed) in enumerate(reversed(counts)):
-        if delivered or failed:
-            EndpointHour.unscoped.create(
-                workspace_id=endpoint.workspace_id, endpoint=endpoint, hour=hour - dt.timedelta(hours=back),
-                delivered=delivered, failed=failed, total_ms=delivered * 182,
-            )  # fmt: skip
+def messages_for(endpoint: Endpoint) -> set[UUID]:
+    """The ids of the messages of an endpoint."""
+    return set(Delivery.unscoped.filter(endpoint=endpoint).values_list("message_id", flat=True))

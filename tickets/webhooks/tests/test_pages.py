@@ -20,7 +20,7 @@ from tickets.webhooks import forms, payloads
 from tickets.webhooks.models import Attempt, Delivery, Endpoint
 from tickets.webhooks.services import endpoints, pages
 from tickets.webhooks.templatetags.webhook_tags import hour_bars, in_words, marked, milliseconds
-from tickets.webhooks.tests.rows import SECRET, make_attempt, make_delivery, make_endpoint, make_hours
+from tickets.webhooks.tests.page_rows import SECRET, make_attempt, make_delivery, make_endpoint, make_hours
 from tickets.webhooks.views import words
 
 pytestmark = pytest.mark.django_db

@@ -14,7 +14,7 @@ from helpdesk.tests.browser import accessible, picture, sign_in
 from tickets.tests.factories import make_agent, make_ticket
 from tickets.webhooks import payloads
 from tickets.webhooks.models import Delivery, Endpoint
-from tickets.webhooks.tests.rows import make_attempt, make_delivery, make_endpoint, make_hours
+from tickets.webhooks.tests.page_rows import make_attempt, make_delivery, make_endpoint, make_hours
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
