@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils.dateparse import parse_datetime
 
+from helpdesk.errors import NotFound
 from tickets.webhooks.models import Attempt, Delivery, Endpoint
 from tickets.webhooks.services import deliveries
 
@@ -58,10 +59,9 @@ def log(endpoint: Endpoint, *, status: str = "", event: str = "", before: str = 
 
 def find(endpoint: Endpoint, delivery_id: UUID) -> Delivery:
     """A message of the log with its ticket. Raises NotFound."""
-    found = deliveries.find(endpoint, delivery_id)
-    if found.activity_id:
-        rows = Delivery.objects.for_workspace(endpoint.workspace_id).select_related("activity__ticket")
-        found = rows.get(pk=found.pk)
+    found = deliveries.log(endpoint).select_related("activity__ticket").filter(pk=delivery_id).first()
+    if found is None:
+        raise NotFound("There is no such delivery.", errors={"delivery_id": ["There is no such delivery."]})
     return found
 
 

@@ -390,6 +390,15 @@ def test_a_deleted_endpoint_takes_its_log_along(admin, workspace, now):
     assert not Endpoint.unscoped.exists() and not Attempt.unscoped.exists()
 
 
+def test_what_is_deleted_meanwhile_is_not_there_any_more(admin, workspace, now, monkeypatch):
+    hook = make_endpoint(workspace, now)
+    Endpoint.unscoped.all().delete()
+    monkeypatch.setattr(endpoints, "find", lambda *_: hook)
+    for name, given in (("switch", {"is_active": "0"}), ("delete", {})):
+        assert admin.post(reverse(f"webhooks:{name}", args=[hook.pk]), given).status_code == 404
+    assert "There is no such webhook." in page(admin.post(reverse("webhooks:endpoint", args=[hook.pk]), typed()), 400)
+
+
 # --- The log ------------------------------------------------------------------------------------
 
 
@@ -528,10 +537,10 @@ def test_only_the_latest_attempts_of_a_message_are_read(admin, workspace, now):
     hook = make_endpoint(workspace, now)
     one = make_delivery(hook, now, status="failed")
     for number in range(pages.MOST_TRIES + 5):
-        make_attempt(one, now + number * MINUTE, response_body="x" * 9000)
+        make_attempt(one, now + number * MINUTE, response_body="x" * 10_000)
     answer = admin.get(at("delivery", hook, one))
     assert len(answer.context["tries"]) == pages.MOST_TRIES
-    assert "Older attempts are not shown." in page(answer) and "There was more." in page(answer)
+    assert "Older attempts are not shown." in page(answer) and "Only the beginning is kept." in page(answer)
 
 
 def test_the_pages_take_few_queries(admin, workspace, now):

@@ -20,7 +20,7 @@ from tickets.webhooks.models import Attempt, Delivery, Endpoint
 from tickets.webhooks.services import deliveries, endpoints, pages
 from tickets.webhooks.views import words
 
-MOST_SHOWN = 8_000  # characters of an answer
+MOST_SHOWN = 10_000  # characters of an answer; the sender keeps no more
 SOON = dt.timedelta(minutes=1)  # a message whose turn comes within it is watched
 SLOW = dt.timedelta(seconds=10)  # after so long it is said that nobody has begun
 SECONDS, SECONDS_WHEN_SLOW = 1, 10  # between two looks at a message that waits
@@ -98,7 +98,8 @@ def _try(attempt: Attempt) -> dict[str, Any]:
         "code": words.code(attempt.code),
         "headers": sorted(attempt.response_headers.items()),
         "body": attempt.response_body[:MOST_SHOWN],
-        "is_cut": len(attempt.response_body) > MOST_SHOWN,
+        "is_cut": len(attempt.response_body) >= MOST_SHOWN,
+        "error": "" if attempt.error == f"The answer was {attempt.code}." else attempt.error,  # said by the code
     }
 
 

@@ -186,7 +186,10 @@ def switch(request: WorkspaceRequest, endpoint_id: UUID) -> HttpResponse:
     chosen, now = _endpoint(request, endpoint_id), timezone.now()
     host, _ = words.place(chosen.url)
     is_active, missed_since = request.POST.get("is_active") == "1", pages.missed_since(chosen)
-    changed = endpoints.change(endpoint=chosen, changes={"is_active": is_active}, now=now)
+    try:
+        changed = endpoints.change(endpoint=chosen, changes={"is_active": is_active}, now=now)
+    except DomainError as error:
+        raise Http404(error.detail) from error  # somebody deleted it meanwhile
     if is_active and missed_since and "send_missed" in request.POST:
         try:
             sent = deliveries.replay_range(endpoint=changed, since=missed_since, until=now, now=now)
@@ -270,7 +273,10 @@ def replay_range(request: WorkspaceRequest, endpoint_id: UUID) -> HttpResponse:
 def delete(request: WorkspaceRequest, endpoint_id: UUID) -> HttpResponse:
     """Delete an endpoint with its log."""
     chosen = _endpoint(request, endpoint_id)
-    endpoints.delete(endpoint=chosen)
+    try:
+        endpoints.delete(endpoint=chosen)
+    except DomainError as error:
+        raise Http404(error.detail) from error
     messages.success(request, f"Deleted the webhook to {words.place(chosen.url)[0]}.")
     return redirect("webhooks:endpoints")
 
