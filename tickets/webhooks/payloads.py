@@ -94,18 +94,22 @@ def body_of(payload: Mapping[str, Any]) -> str:
 
     It is kept and sent as it is: what is signed are these characters.
     """
-    data = payload["data"]
-    ordered = {
-        "event": payload["event"],
-        "timestamp": payload["timestamp"],
-        "data": {name: data[name] for name in sorted(data, key=_place)},
-    }
+    ordered = {name: _ordered(payload[name]) for name in ("event", "timestamp", "data")}
     return json.dumps(ordered, ensure_ascii=False, separators=(",", ":"))
 
 
+# Of a ticket, and of a change; the database keeps names by their length. Others follow in the order of the alphabet.
+_FIRST = ("ticket_id", "ticket_number", "subject", "priority", "field", "from", "to")
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _ordered(value[name]) for name in sorted(value, key=_place)}
+    return [_ordered(one) for one in value] if isinstance(value, list) else value
+
+
 def _place(name: str) -> tuple[int, str]:
-    first = ("ticket_id", "ticket_number", "subject", "priority")
-    return (first.index(name) if name in first else len(first)), name
+    return (_FIRST.index(name) if name in _FIRST else len(_FIRST)), name
 
 
 def new_secret() -> str:

@@ -30,9 +30,15 @@ _OURS = frozenset(
     | {"keep-alive"}
     | {"proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent"}
 )
-_DELETE_ATTEMPTS = """
-DELETE FROM webhook_attempts USING webhook_deliveries
-WHERE webhook_attempts.delivery_id = webhook_deliveries.id AND webhook_deliveries.endpoint_id = %s
+_BATCH = 5000  # messages of a log that are deleted at once
+# As statements: Django would load every message first.
+_DELETE_MESSAGES = """
+WITH batch AS MATERIALIZED (
+    SELECT id FROM webhook_deliveries WHERE endpoint_id = %s LIMIT %s FOR UPDATE
+), tries AS (
+    DELETE FROM webhook_attempts USING batch WHERE webhook_attempts.delivery_id = batch.id
+)
+DELETE FROM webhook_deliveries USING batch WHERE webhook_deliveries.id = batch.id
 """
 FIELDS = ("url", "description", "events", "headers", "is_active")
 
@@ -180,20 +186,30 @@ def rotate_secret(
     return row, secret
 
 
-@transaction.atomic
 def delete(*, endpoint: Endpoint) -> None:
-    """Delete an endpoint with its log. Raises NotFound."""
-    row = _locked(endpoint)
+    """Delete an endpoint with its log. Raises NotFound.
+
+    A long log goes first, batch by batch, each a transaction of its own unless the caller has one: nobody waits for
+    it, and where it breaks off the next call goes on. What comes meanwhile goes with the endpoint.
+    """
+    while _delete_messages(endpoint) == _BATCH:
+        pass
+    with transaction.atomic():
+        row = _locked(endpoint, whole=True)
+        while _delete_messages(row):
+            pass
+        row.delete()
+
+
+def _delete_messages(endpoint: Endpoint) -> int:
     with connection.cursor() as cursor:
-        # Statements, since Django would load every message of the log first.
-        cursor.execute(_DELETE_ATTEMPTS, [row.pk])
-        cursor.execute("DELETE FROM webhook_deliveries WHERE endpoint_id = %s", [row.pk])
-    row.delete()
+        cursor.execute(_DELETE_MESSAGES, [endpoint.pk, _BATCH])
+        return int(cursor.rowcount)
 
 
-def _locked(endpoint: Endpoint) -> Endpoint:
-    # The key stays: whoever writes messages for it meanwhile need not wait.
-    rows = Endpoint.objects.for_workspace(endpoint.workspace_id).select_for_update(no_key=True)
+def _locked(endpoint: Endpoint, *, whole: bool = False) -> Endpoint:
+    """The row as it is now. Unless it is locked as a whole, messages can be written for it meanwhile."""
+    rows = Endpoint.objects.for_workspace(endpoint.workspace_id).select_for_update(no_key=not whole)
     row: Endpoint | None = rows.filter(pk=endpoint.pk).first()
     if row is None:
         raise NotFound("There is no such webhook.", errors={"id": ["There is no such webhook."]})
