@@ -74,10 +74,10 @@ def test_a_webhook_from_the_empty_page_to_a_message_that_is_replayed(live_server
     sent = Delivery.unscoped.get()
     assert (sent.event, sent.is_test, sent.status) == ("ticket.resolved", True, "waiting")
     now = dt.datetime.now(dt.UTC)
-    make_attempt(sent, now, code=404, response_body="no such hook", error="It answered 404 Not Found.")
+    make_attempt(sent, now, code=404, response_body="no such hook", error="The answer was 404.")
     Delivery.unscoped.filter(pk=sent.pk).update(
         status="failed", attempts=1, next_at=None, ended_at=now, last_code=404, last_ms=182,
-        last_error="It answered 404 Not Found.",
+        last_error="The answer was 404.",
     )  # fmt: skip
     expect(page.get_by_text("A test is sent once.", exact=True)).to_be_visible()
     expect(page.locator("#job-said")).to_contain_text("Failed.")
@@ -197,4 +197,8 @@ def test_the_pages_hold_much_and_fit_a_phone(live_server, open_browser, workspac
         ):
             page.goto(base + path)
             accessible(page)
+            main = page.locator("main")
+            assert main.evaluate("(m) => m.scrollWidth - m.clientWidth") <= 0, (
+                f"{name} at {width} is wider than its place"
+            )
             picture(page, f"{name}-{width}-{theme}")
