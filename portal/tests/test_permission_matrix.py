@@ -305,6 +305,18 @@ PAGES = [
     *rows("GET POST", "mail:addresses", "admin", pattern="@spam.example"),
     *rows("POST", "mail:sender-unblock", "admin", pattern="@spam.example"),
     *rows("POST", "mail:reachable", "admin", address="dead@customers.example"),
+    # Settings of webhooks
+    *rows("GET", "webhooks:endpoints", "admin"),
+    *rows("GET POST", "webhooks:new", "admin"),
+    *rows("GET POST", "webhooks:endpoint", "admin", "webhook"),
+    *rows("POST", "webhooks:switch", "admin", "webhook", is_active="0"),
+    *rows("POST", "webhooks:rotate", "admin", "webhook", both_for_hours="0"),
+    *rows("POST", "webhooks:test", "admin", "webhook", event="ticket.created"),
+    *rows("POST", "webhooks:replay-range", "admin", "webhook"),
+    *rows("POST", "webhooks:delete", "admin", "webhook"),
+    *rows("GET", "webhooks:deliveries", "admin", "webhook"),
+    *rows("GET", "webhooks:delivery", "admin", "webhook", "$hook_delivery"),
+    *rows("POST", "webhooks:replay", "admin", "webhook", "$hook_delivery"),
     # Portal
     *rows("GET POST", "portal:submit", ANYBODY, "slug"),
 ]
@@ -643,7 +655,7 @@ def test_no_page_runs_styles_or_loads_anything_but_our_own_files():
         if row.method != "GET":
             continue
         args = [world.things[row.thing]] if row.thing else []
-        answer = client.get(reverse(row.name, args=[*args, *row.extra]))
+        answer = client.get(reverse(row.name, args=[*args, *map(world.filled, row.extra)]))
         if answer.streaming:
             b"".join(answer)  # a file that nobody reads stays open
         if not answer["Content-Type"].startswith("text/html") or answer.status_code != 200:
