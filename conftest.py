@@ -176,6 +176,25 @@ def _empty_valkey() -> Iterator[None]:
     cache.clear()
 
 
+@pytest.fixture(scope="module")
+def module_transaction(django_db_setup: None, django_db_blocker: Any) -> Iterator[Any]:
+    """Keep what the module's own fixtures write for all tests of the module, and take it back after the last.
+
+    Made once instead of for each test: for test data that takes long to make. The tests run in savepoints of this
+    transaction, and each is taken back as ever; a test with `django_db(transaction=True)` has no place in such a
+    module. A fixture of the module writes inside `with module_transaction():`.
+    """
+    from django.db import transaction
+
+    with django_db_blocker.unblock():
+        outer = transaction.atomic()
+        outer.__enter__()
+    yield django_db_blocker.unblock
+    with django_db_blocker.unblock():
+        transaction.set_rollback(True)
+        outer.__exit__(None, None, None)
+
+
 @pytest.fixture
 def now() -> datetime:
     """A Wednesday morning: the fixed time that tests pass into services."""
