@@ -189,23 +189,43 @@ def _empty_valkey() -> Iterator[None]:
     cache.clear()
 
 
+@contextlib.contextmanager
+def _transaction_around(blocker: Any) -> Iterator[Any]:
+    from django.db import connection, transaction
+
+    @contextlib.contextmanager
+    def writing() -> Iterator[None]:
+        with blocker.unblock():
+            yield
+            # The end of each test looks at foreign keys that nobody has looked at yet: let it find its own only.
+            connection.check_constraints()
+
+    with blocker.unblock():
+        outer = transaction.atomic()
+        outer.__enter__()
+    yield writing
+    with blocker.unblock():
+        transaction.set_rollback(True)
+        outer.__exit__(None, None, None)
+
+
 @pytest.fixture(scope="module")
 def module_transaction(django_db_setup: None, django_db_blocker: Any) -> Iterator[Any]:
     """Keep what the module's own fixtures write for all tests of the module, and take it back after the last.
 
-    Made once instead of for each test: for test data that takes long to make. The tests run in savepoints of this
-    transaction, and each is taken back as ever; a test with `django_db(transaction=True)` has no place in such a
-    module. A fixture of the module writes inside `with module_transaction():`.
+    For test data that takes long to make: once instead of for each test. A fixture of the module writes inside
+    `with module_transaction():`. Each test runs in a savepoint and is taken back as ever; a test that is marked with
+    `django_db(transaction=True)` has no place in such a module.
     """
-    from django.db import transaction
+    with _transaction_around(django_db_blocker) as writing:
+        yield writing
 
-    with django_db_blocker.unblock():
-        outer = transaction.atomic()
-        outer.__enter__()
-    yield django_db_blocker.unblock
-    with django_db_blocker.unblock():
-        transaction.set_rollback(True)
-        outer.__exit__(None, None, None)
+
+@pytest.fixture(scope="class")
+def class_transaction(django_db_setup: None, django_db_blocker: Any) -> Iterator[Any]:
+    """The same for the tests of one class."""
+    with _transaction_around(django_db_blocker) as writing:
+        yield writing
 
 
 @pytest.fixture
