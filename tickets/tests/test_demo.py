@@ -39,9 +39,18 @@ def demo(*arguments: str, **options: Any) -> str:
     return out.getvalue()
 
 
-@pytest.fixture
-def workspace() -> Workspace:
-    return demo_data.make_demo(slug="demo", tickets=70, seed=7, now=NOW)
+@pytest.fixture(scope="class")
+def workspace(class_transaction: Any) -> Workspace:
+    with class_transaction():
+        return demo_data.make_demo(slug="demo", tickets=70, seed=7, now=NOW)
+
+
+@pytest.fixture(scope="class")
+def bulk(class_transaction: Any) -> Workspace:
+    with class_transaction():
+        workspace = demo_data.make_demo(slug="demo", tickets=20, seed=7, now=NOW)
+        demo_bulk.copy_tickets(workspace=workspace, count=TestInBulk.COUNT, seed=7, now=NOW)
+        return workspace
 
 
 def live(workspace: Workspace) -> Any:
@@ -183,12 +192,6 @@ class TestTheCommand:
 
 class TestInBulk:
     COUNT = 600
-
-    @pytest.fixture
-    def bulk(self) -> Workspace:
-        workspace = demo_data.make_demo(slug="demo", tickets=20, seed=7, now=NOW)
-        demo_bulk.copy_tickets(workspace=workspace, count=self.COUNT, seed=7, now=NOW)
-        return workspace
 
     def test_the_kept_totals_and_the_numbers_are_right(self, bulk):
         counted = live(bulk).count()

@@ -9,6 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -56,6 +57,12 @@ def _opened(folder: str) -> Path:
 def settings_of(servers: embedded.Servers) -> str:
     """The address of the database, as psql and psycopg read it."""
     return (servers.database_url or "").replace("postgres://", "postgresql://")
+
+
+def counted(database: psycopg.Connection, condition: str) -> int:
+    """How many messages meet a condition."""
+    row: Any = database.execute(f"SELECT count(*) FROM webhook_deliveries WHERE {condition}").fetchone()
+    return int(row[0])
 
 
 @pytest.fixture
@@ -113,14 +120,13 @@ def test_5000_events_arrive_each_under_its_one_id_whatever_is_killed_or_restarte
         valkey.begin()
         assert writer.wait(120) == 0
         with psycopg.connect(settings_of(servers), autocommit=True) as database:
-            waiting = database.execute("SELECT count(*) FROM webhook_deliveries WHERE status = 'waiting'").fetchone()[0]
+            waiting = counted(database, "status = 'waiting'")
             # A minute passes: the leases of who was killed end.
             database.execute("UPDATE webhook_deliveries SET next_at = now() WHERE status = 'waiting'")
             assert waiting > 0, "the senders were killed too late to prove anything"
             with sender():
                 after(EVENTS)
-                left = "SELECT count(*) FROM webhook_deliveries WHERE status <> 'delivered'"
-                assert until(lambda: database.execute(left).fetchone()[0] == 0, 30)
+                assert until(lambda: not counted(database, "status <> 'delivered'"), 30)
             rows = database.execute(
                 "SELECT id::text FROM ticket_activities WHERE event = 'ticket.unassigned'"
             ).fetchall()
