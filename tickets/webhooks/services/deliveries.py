@@ -14,6 +14,7 @@ from helpdesk.errors import Conflict, InvalidInput, NotFound
 from tickets.models import Activity
 from tickets.webhooks import payloads
 from tickets.webhooks.models import Attempt, Delivery, Endpoint
+from tickets.webhooks.services import endpoints
 
 MOST_REPLAYED = 10_000  # messages of one request
 MOST_ATTEMPTS = 100  # that are shown of a message, which may be replayed without end
@@ -133,7 +134,8 @@ def replay_range(
         raise InvalidInput.of("to", "This must be after the beginning.")
     if since >= now:
         raise InvalidInput.of("from", "This must be in the past.")
-    _refuse_off(endpoint)
+    # Before its messages, as whoever switches it off: two who replay at once would meet head-on.
+    _refuse_off(endpoints.locked(endpoint))
     until = min(until, now)
     known = Delivery.objects.for_workspace(endpoint.workspace_id).filter(endpoint=endpoint)
     first, last = _ids_between(since, until)

@@ -126,7 +126,7 @@ def change(*, endpoint: Endpoint, changes: Mapping[str, Any], now: dt.datetime) 
     on begins anew: what happened in between can be replayed. Raises InvalidInput naming each field, also `headers`
     when they would go to another server, and NotFound.
     """
-    row = _locked(endpoint)
+    row = locked(endpoint)
     cleaned = _cleaned(changes, row)
     if row.headers_sealed and urlsplit(cleaned.get("url", row.url))[:2] != urlsplit(row.url)[:2]:
         # What was typed for one server must not go to another one.
@@ -176,7 +176,7 @@ def rotate_secret(
     """
     if not dt.timedelta(0) <= both_for <= dt.timedelta(days=7):
         raise InvalidInput.of("both_for_hours", "Choose between 0 and 168 hours.")
-    row = _locked(endpoint)
+    row = locked(endpoint)
     secret = payloads.new_secret()
     row.old_secret_sealed, row.old_secret_until = (row.secret_sealed, now + both_for) if both_for else ("", None)
     row.secret_sealed, row.secret_changed_at, row.updated_at = sealing.seal(secret), now, now
@@ -195,7 +195,7 @@ def delete(*, endpoint: Endpoint) -> None:
     while _delete_messages(endpoint) == _BATCH:
         pass
     with transaction.atomic():
-        row = _locked(endpoint, whole=True)
+        row = locked(endpoint, whole=True)
         while _delete_messages(row):
             pass
         row.delete()
@@ -207,8 +207,11 @@ def _delete_messages(endpoint: Endpoint) -> int:
         return int(cursor.rowcount)
 
 
-def _locked(endpoint: Endpoint, *, whole: bool = False) -> Endpoint:
-    """The row as it is now. Unless it is locked as a whole, messages can be written for it meanwhile."""
+def locked(endpoint: Endpoint, *, whole: bool = False) -> Endpoint:
+    """The row as it is now. Raises NotFound.
+
+    Unless it is locked as a whole, messages can be written for it meanwhile.
+    """
     rows = Endpoint.objects.for_workspace(endpoint.workspace_id).select_for_update(no_key=not whole)
     row: Endpoint | None = rows.filter(pk=endpoint.pk).first()
     if row is None:
