@@ -459,7 +459,7 @@ class TestMatrix:
             CategoryFactory(workspace=world.workspace)
             FieldFactory(workspace=world.workspace)
             CannedResponseFactory(workspace=world.workspace)
-        feed.number()  # the first who reads the feed gives the places, which costs three queries more, whatever there is
+        feed.number()  # who reads first gives the places, for three queries more, whatever there is
         with django_assert_max_num_queries(4):
             assert api.get(world.path(name)).status_code == 200
 
