@@ -111,8 +111,9 @@ def test_no_request_gets_an_undocumented_answer(case, known):
         case.path_parameters = {name: known["path"].get(name, value) for name, value in case.path_parameters.items()}
     if isinstance(case.body, dict) and "workspace_id" in case.body and zlib.crc32(repr(case.body).encode()) % 3:
         case.body["workspace_id"] = known["workspace_id"]  # what strangers send to a workspace gets past its door, too
-    if isinstance(case.body, dict) and "access_token" in case.body and zlib.crc32(repr(case.body).encode()) % 3:
-        case.path_parameters["ticket_id"] = known["request_id"]  # so that customers get past theirs
+    is_a_customers = isinstance(case.body, dict) and "access_token" in case.body and bool(case.path_parameters)
+    if is_a_customers and zlib.crc32(repr(case.body).encode()) % 3:  # and customers past theirs
+        case.path_parameters["ticket_id"] = known["request_id"]
         case.body["access_token"] = known["request_token"]
     headers = known["mailbox_headers" if "mailbox_id" in (case.path_parameters or {}) else "headers"]
     with transaction.atomic():
