@@ -15,5 +15,10 @@ urlpatterns = [
     path("api/public/tickets/escalate", chat.Escalate.as_view(), name="public-escalate"),
     path("api/public/tickets/<uuid:ticket_id>", requests.PublicTicketDetail.as_view(), name="public-ticket"),
     path("api/public/tickets/<uuid:ticket_id>/reply", requests.PublicReply.as_view(), name="public-reply"),
+    path(
+        "api/public/tickets/<uuid:ticket_id>/satisfaction",
+        requests.PublicSatisfaction.as_view(),
+        name="public-satisfaction",
+    ),
     path("portal/<slug:slug>", views.submit, name="submit"),
 ]

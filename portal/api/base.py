@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from helpdesk.api.views import PublicApiView
 from portal import services
+from portal.models import Satisfaction
 from tickets.api.serializers import STATUSES, AttachmentOut, attachment, plain
 from tickets.models import Ticket
 
@@ -75,6 +76,21 @@ class AnswerOut(serializers.Serializer[Any]):
     )
 
 
+class SatisfactionOut(serializers.Serializer[Any]):
+    """How the customer rated the last resolution."""
+
+    rating = serializers.IntegerField(min_value=1, max_value=5)
+    feedback = serializers.CharField(help_text="Plain text; empty for none.")
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField(help_text="When it was changed last; the same as `created_at` until then.")
+
+
+class Rated(serializers.Serializer[Any]):
+    """The rating as it stands."""
+
+    satisfaction = SatisfactionOut()
+
+
 def ticket_json(ticket: Ticket, *, opened_as: UUID, requester_name: str) -> dict[str, Any]:
     return plain(
         {
@@ -102,6 +118,17 @@ def comment_json(message: services.Message, opened_as: UUID) -> dict[str, Any]:
             "edited_at": message.edited_at,
             "folded_text": message.folded_text,
             "attachments": [attachment(file) for file in message.files],
+        }
+    )
+
+
+def satisfaction_json(given: Satisfaction) -> dict[str, Any]:
+    return plain(
+        {
+            "rating": given.rating,
+            "feedback": given.feedback,
+            "created_at": given.created_at,
+            "updated_at": given.updated_at,
         }
     )
 

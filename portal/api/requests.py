@@ -1,4 +1,4 @@
-"""Requests of customers: submit one, read it, answer."""
+"""Requests of customers: submit one, read it, answer, rate how it was resolved."""
 
 from functools import cached_property
 from typing import Any
@@ -14,11 +14,21 @@ from helpdesk.api.idempotency import idempotent
 from helpdesk.api.throttles import client_address
 from helpdesk.api.views import StrictSerializer
 from portal import services
-from portal.api.base import AnswerOut, CustomerView, Opened, Submitted, comment_json, ticket_json
+from portal.api.base import (
+    AnswerOut,
+    CustomerView,
+    Opened,
+    Rated,
+    Submitted,
+    comment_json,
+    satisfaction_json,
+    ticket_json,
+)
 from tickets.api.serializers import Id, attachment
 from tickets.models import Ticket
 from tickets.services import base
 
+RATING_WORDS = "This must be a whole number from 1 to 5."
 TOKEN_HEADER = "X-Access-Token"  # noqa: S105 (a name)
 
 # --- What comes in ----------------------------------------------------------------------------
@@ -39,6 +49,21 @@ class AnswerIn(StrictSerializer):
 
     access_token = serializers.CharField(max_length=200, help_text="What came with the ticket as `accessToken`.")
     body = serializers.CharField(max_length=base.TEXT_LENGTH, help_text="Markdown.")
+
+
+class RatingIn(StrictSerializer):
+    """A customer's rating."""
+
+    access_token = serializers.CharField(max_length=200, help_text="What came with the ticket as `accessToken`.")
+    rating = serializers.IntegerField(
+        min_value=1,
+        max_value=5,
+        error_messages={"min_value": RATING_WORDS, "max_value": RATING_WORDS},
+        help_text="From 1 (very bad) to 5 (very good).",
+    )
+    feedback = serializers.CharField(
+        max_length=services.FEEDBACK_LENGTH, required=False, allow_blank=True, default="", help_text="Plain text."
+    )
 
 
 # --- The endpoints ----------------------------------------------------------------------------
@@ -116,13 +141,15 @@ class PublicTicketDetail(CustomerView):
         return Response({"ticket": ticket})
 
 
-class PublicReply(CustomerView):
-    """Answer on a request."""
+class ByTokenView(CustomerView):
+    """What the customer does with one ticket; the body has the token that opens it."""
+
+    reads: type[serializers.Serializer[Any]]
 
     @cached_property
     def given(self) -> dict[str, Any]:
         """The checked body."""
-        return self.read(AnswerIn)
+        return self.read(self.reads)
 
     @cached_property
     def opened(self) -> tuple[Ticket, Contact]:
@@ -133,6 +160,12 @@ class PublicReply(CustomerView):
         """The customer's own keys."""
         ticket, contact = self.opened
         return ticket.workspace, f"customer:{contact.pk}"
+
+
+class PublicReply(ByTokenView):
+    """Answer on a request."""
+
+    reads = AnswerIn
 
     @extend_schema(
         operation_id="public_tickets_reply",
@@ -159,3 +192,38 @@ class PublicReply(CustomerView):
         name = services.requester_name(answered.ticket)
         shown = ticket_json(answered.ticket, opened_as=opened_as, requester_name=name)
         return Response({"ticket": shown, "comment": comment}, status=201)
+
+
+class PublicSatisfaction(ByTokenView):
+    """Rate how a request was resolved."""
+
+    reads = RatingIn
+    problems = {"POST": (409,)}
+    token_comes_with = ()  # whoever rates has the token
+
+    @extend_schema(
+        operation_id="public_tickets_satisfaction",
+        summary="Rate how a request was resolved",
+        description="Each resolution has one rating. Sent again it replaces the rating and its feedback, for "
+        f"{services.RATING_CHANGEABLE.days} days after the first; the same once more changes nothing. 201 for a first "
+        "rating, 200 for one that was there. 409 with the code `not_resolved` while the ticket is in work, `too_late` "
+        "for a change after those days, and `merged` when the ticket went into one that the customer has no part in. "
+        "An unknown id and a wrong token are the same 404.",
+        request=RatingIn,
+        responses={200: Rated, 201: Rated},
+        tags=["Public"],
+    )
+    @idempotent
+    def post(self, request: Request, ticket_id: UUID) -> Response:
+        """Keep a customer's rating."""
+        ticket, contact = self.opened
+        given = services.rate_request(
+            ticket=ticket,
+            contact=contact,
+            rating=self.given["rating"],
+            feedback=self.given["feedback"],
+            now=self.now,
+        )
+        # The service gives a rating that was there with the time of its first request.
+        is_first = given.created_at == self.now
+        return Response({"satisfaction": satisfaction_json(given)}, status=201 if is_first else 200)

@@ -438,6 +438,7 @@ BY_SECRET = {
     "portal:file",
     "portal:public-ticket",
     "portal:public-reply",
+    "portal:public-satisfaction",
     "tickets_api:attachment",
     "mail:api-inbound",
     "mail:provider",
