@@ -72,7 +72,7 @@ class WebhookIn(StrictSerializer):
     )
     description = serializers.CharField(max_length=200, required=False, allow_blank=True)
     headers = Headers(required=False)
-    is_active = serializers.BooleanField(required=False, help_text="`true` unless given.")
+    active = serializers.BooleanField(required=False, source="is_active", help_text="`true` unless given.")
 
 
 class WebhookChanges(WebhookIn):
@@ -112,7 +112,7 @@ class WebhookOut(serializers.Serializer[Any]):
     description = serializers.CharField()
     events = serializers.ListField(child=serializers.ChoiceField(choices=EVENTS))
     headers = Headers()
-    is_active = serializers.BooleanField()
+    active = serializers.BooleanField(source="is_active")
     off_reason = serializers.ChoiceField(
         choices=OFF_REASONS,
         allow_null=True,
@@ -179,7 +179,7 @@ class WebhookEvent(serializers.Serializer[Any]):
     example = WebhookPayload()
 
 
-_FIELDS = ("id", "url", "description", "events", "is_active", "secret_changed_at", "created_at", "updated_at")
+_FIELDS = ("id", "url", "description", "events", "secret_changed_at", "created_at", "updated_at")
 _HEALTH_FIELDS = ("failing_since", "last_success_at", "last_failure_at", "last_error")
 
 
@@ -198,6 +198,7 @@ def _webhook_json(row: Endpoint, known: health.Health, now: dt.datetime) -> dict
     shown = plain(
         {
             "headers": endpoints.shown_headers(row),
+            "active": row.is_active,
             "off_reason": row.off_reason or None,
             "off_at": row.off_at,
             "old_secret_until": endpoints.old_secret_until(row, now),

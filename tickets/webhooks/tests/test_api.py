@@ -53,7 +53,7 @@ UNUSED: dict[str, Any] = {
 DEFAULTS: dict[str, Any] = {
     "description": "",
     "headers": {},
-    "is_active": True,
+    "active": True,
     "off_reason": None,
     "off_at": None,
     "old_secret_until": None,
@@ -127,10 +127,10 @@ class TestWebhooks:
             refused(admin.post(PATH, SPECIFICATION | {"description": "y"}, Idempotency_Key="k"), 422)
 
     def test_everything_makes_the_round_trip_with_hidden_values(self, admin: Api) -> None:
-        sent = SPECIFICATION | {"description": "Billing", "is_active": False, "headers": {"X-Key": "sesame"}}
+        sent = SPECIFICATION | {"description": "Billing", "active": False, "headers": {"X-Key": "sesame"}}
         made = admin.post(PATH, sent).json()
         assert made["headers"] == {"X-Key": HIDDEN}
-        assert (made["description"], made["is_active"], made["off_reason"]) == ("Billing", False, "member")
+        assert (made["description"], made["active"], made["off_reason"]) == ("Billing", False, "member")
         assert made["off_at"] == made["created_at"]
         assert made["health"]["state"] == "off"
 
@@ -139,11 +139,11 @@ class TestWebhooks:
         before = admin.get(path).json()
         after = admin(method, path, {"events": ["ticket.closed"]}).json()
         assert after == before | {"events": ["ticket.closed"], "updated_at": after["updated_at"]}
-        after = admin(method, path, {"headers": {"Authorization": HIDDEN, "X-More": "y"}, "is_active": False}).json()
+        after = admin(method, path, {"headers": {"Authorization": HIDDEN, "X-More": "y"}, "active": False}).json()
         assert after["headers"] == {"Authorization": HIDDEN, "X-More": HIDDEN}
         assert endpoints.headers_of(Endpoint.unscoped.get()) == {"Authorization": "Bearer sesame", "X-More": "y"}
         assert after["off_reason"] == "member"
-        assert admin(method, path, {"is_active": True}).json()["off_reason"] is None
+        assert admin(method, path, {"active": True}).json()["off_reason"] is None
 
     def test_delete_takes_it_away(self, admin: Api, row: Endpoint, path: str) -> None:
         make_attempt(make_delivery(row))
@@ -205,8 +205,8 @@ class TestWebhooks:
             ({"headers": {"Host": "x", "X-A": "a\r\nb"}}, ["headers.Host", "headers.X-A"]),
             ({"headers": "x"}, ["headers"]),
             ({"headers": {"X-A": ["x"]}}, ["headers.X-A"]),
-            ({"is_active": "yes"}, ["is_active"]),
-            ({"active": True}, ["active"]),
+            ({"active": "yes"}, ["active"]),
+            ({"is_active": True}, ["is_active"]),
             ({"secret": "whsec_x"}, ["secret"]),
             ({"description": "x" * 201}, ["description"]),
         ],
@@ -463,7 +463,7 @@ class TestTestsAndReplays:
 
     def test_one_that_is_off_is_sent_tests_only(self, admin: Api, row: Endpoint, path: str) -> None:
         delivery = make_delivery(row, status="failed")
-        admin.patch(path, {"is_active": False})
+        admin.patch(path, {"active": False})
         span = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}
         with nothing_written():
             for answer in (
