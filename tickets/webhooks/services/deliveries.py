@@ -1,7 +1,7 @@
 """The log of webhooks: read, tried, and replayed."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,22 @@ _CHUNK = 500
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _APART_MS = 15 * 60 * 1000  # by which the time in an activity's id and its `recorded_at` may differ
 _LATEST_MS = 2**48 - 1
+
+
+def message(
+    endpoint: Endpoint, activity_id: UUID, event: str, payload: Mapping[str, Any], now: dt.datetime
+) -> Delivery:
+    """What tells an endpoint of an activity, due at once; whoever asks for it saves it."""
+    return Delivery(
+        workspace_id=endpoint.workspace_id,
+        endpoint=endpoint,
+        activity_id=activity_id,
+        message_id=activity_id,
+        event=event,
+        body=payloads.body_of(payload),
+        next_at=now,
+        created_at=now,
+    )
 
 
 def find(endpoint: Endpoint, delivery_id: UUID) -> Delivery:
@@ -161,7 +177,8 @@ def replay_range(
             errors={"from": ["Choose a shorter time."]},
         )
     again = _again(known.filter(pk__in=ids, status__in=ended), now)
-    Delivery.unscoped.bulk_create(_written(endpoint, found, now), ignore_conflicts=True, batch_size=_CHUNK)
+    written = [message(endpoint, activity_id, event, payload, now) for activity_id, event, payload in found]
+    Delivery.unscoped.bulk_create(written, ignore_conflicts=True, batch_size=_CHUNK)
     return Replayed(again, len(found))
 
 
@@ -174,22 +191,6 @@ def _ids_between(since: dt.datetime, until: dt.datetime) -> tuple[UUID, UUID]:
     first = max(int((since - _EPOCH).total_seconds() * 1000) - _APART_MS, 0)
     last = max(int((until - _EPOCH).total_seconds() * 1000) + _APART_MS, 0)
     return UUID(int=first << 80), UUID(int=min(last, _LATEST_MS) << 80 | (1 << 80) - 1)
-
-
-def _written(endpoint: Endpoint, found: Iterable[tuple[UUID, str, Any]], now: dt.datetime) -> list[Delivery]:
-    return [
-        Delivery(
-            workspace_id=endpoint.workspace_id,
-            endpoint=endpoint,
-            activity_id=activity_id,
-            message_id=activity_id,
-            event=event,
-            body=payloads.body_of(payload),
-            next_at=now,
-            created_at=now,
-        )
-        for activity_id, event, payload in found
-    ]
 
 
 def _again(rows: QuerySet[Delivery], now: dt.datetime) -> int:

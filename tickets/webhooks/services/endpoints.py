@@ -25,11 +25,13 @@ HIDDEN = "••••••"  # stands for the value of a header that is kept: 
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")  # a token of RFC 9110, 5.6.2
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 # What the request itself says, and what would change how it is read.
-_OURS = frozenset(
-    {"accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host"}
-    | {"keep-alive"}
-    | {"proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent"}
-)
+_OURS = outbound.OWN_HEADERS | {
+    "accept-encoding",
+    "content-encoding",
+    "content-type",
+    "proxy-authorization",
+    "user-agent",
+}
 _BATCH = 5000  # messages of a log that are deleted at once
 # As statements: Django would load every message first.
 _DELETE_MESSAGES = """

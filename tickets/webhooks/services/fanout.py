@@ -14,6 +14,7 @@ from tickets import feed
 from tickets.models import FeedEntry
 from tickets.webhooks import payloads
 from tickets.webhooks.models import Cursor, Delivery, Endpoint
+from tickets.webhooks.services import deliveries
 
 CHUNK = 500  # activities that are read at once
 
@@ -44,16 +45,7 @@ def follow(*, now: dt.datetime, limit: int = CHUNK) -> int:
 def _messages(entries: Sequence[FeedEntry], now: dt.datetime) -> list[Delivery]:
     wanted = _endpoints({entry.workspace_id for entry in entries if not entry.is_replay})
     return [
-        Delivery(
-            workspace_id=entry.workspace_id,
-            endpoint=endpoint,
-            activity_id=entry.activity_id,
-            message_id=entry.activity_id,
-            event=entry.activity.event,
-            body=payloads.body_of(entry.activity.payload),
-            next_at=now,
-            created_at=now,
-        )
+        deliveries.message(endpoint, entry.activity_id, entry.activity.event, entry.activity.payload, now)
         for entry in entries
         if not entry.is_replay and entry.activity.event in payloads.CATALOGUE
         for endpoint in wanted.get(entry.workspace_id, ())
