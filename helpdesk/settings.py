@@ -372,6 +372,9 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
 LANGUAGE_CODE = "en"
+# The portal speaks these; console and API are English.
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français"), ("es", "Español")]
+LOCALE_PATHS = [BASE_DIR / "portal" / "locale"]
 
 # --- Security ---------------------------------------------------------------------------------
 

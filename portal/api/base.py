@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from helpdesk.api.views import PublicApiView
-from portal import services
 from portal.models import Satisfaction
+from portal.services import requests
 from tickets.api.serializers import STATUSES, AttachmentOut, attachment, plain
 from tickets.models import Ticket
 
@@ -105,7 +105,7 @@ def ticket_json(ticket: Ticket, *, opened_as: UUID, requester_name: str) -> dict
     )
 
 
-def comment_json(message: services.Message, opened_as: UUID) -> dict[str, Any]:
+def comment_json(message: requests.Message, opened_as: UUID) -> dict[str, Any]:
     return plain(
         {
             "id": message.id,
@@ -161,7 +161,7 @@ class CustomerView(PublicApiView):
         body = json.loads(response.content)
         if body.get("comment") is None:
             workspace, _ = self.idempotency_owner()
-            body["accessToken"] = services.token_again(
+            body["accessToken"] = requests.token_again(
                 ticket_id=UUID(body["ticket"]["id"]), workspace=workspace, now=self.now
             )
             response.content = JSONRenderer().render(body)

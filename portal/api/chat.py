@@ -13,8 +13,8 @@ from helpdesk.accounts.models import Workspace
 from helpdesk.api.idempotency import idempotent
 from helpdesk.api.throttles import CallerThrottle, PublicThrottle, client_address, neighbourhood, seconds_to_wait
 from helpdesk.api.views import StrictSerializer
-from portal import services
 from portal.api.base import CustomerView, Submitted, ticket_json
+from portal.services import requests
 from tickets.api.serializers import Id
 from tickets.services import base, chats
 
@@ -132,7 +132,7 @@ class ChatView(CustomerView):
     @cached_property
     def target(self) -> Workspace:
         """The workspace that the body names."""
-        return services.find_workspace(self.given["workspace_id"])
+        return requests.find_workspace(self.given["workspace_id"])
 
     @cached_property
     def sender(self) -> chats.Sender:
@@ -147,7 +147,7 @@ class ChatView(CustomerView):
     def answer(self, handed: chats.Handed) -> Response:
         """The ticket and its secret: 201 for a new one, 200 for one that was there."""
         self.token = handed.token
-        name = services.requester_name(handed.ticket)
+        name = requests.requester_name(handed.ticket)
         shown = ticket_json(handed.ticket, opened_as=handed.opened_as, requester_name=name)
         return Response({"ticket": shown}, status=201 if handed.is_new else 200)
 

@@ -13,7 +13,6 @@ from helpdesk.accounts.models import Contact, Workspace
 from helpdesk.api.idempotency import idempotent
 from helpdesk.api.throttles import client_address
 from helpdesk.api.views import StrictSerializer
-from portal import services
 from portal.api.base import (
     AnswerOut,
     CustomerView,
@@ -24,6 +23,7 @@ from portal.api.base import (
     satisfaction_json,
     ticket_json,
 )
+from portal.services import requests
 from tickets.api.serializers import Id, attachment
 from tickets.models import Ticket
 from tickets.services import base
@@ -62,7 +62,7 @@ class RatingIn(StrictSerializer):
         help_text="From 1 (very bad) to 5 (very good).",
     )
     feedback = serializers.CharField(
-        max_length=services.FEEDBACK_LENGTH, required=False, allow_blank=True, default="", help_text="Plain text."
+        max_length=requests.FEEDBACK_LENGTH, required=False, allow_blank=True, default="", help_text="Plain text."
     )
 
 
@@ -82,7 +82,7 @@ class PublicTickets(CustomerView):
     @cached_property
     def target(self) -> Workspace:
         """The workspace that the body names."""
-        return services.find_workspace(self.given["workspace_id"])
+        return requests.find_workspace(self.given["workspace_id"])
 
     def idempotency_owner(self) -> tuple[Workspace, str]:
         """Strangers share nothing: the keys of one address are no keys of another."""
@@ -99,7 +99,7 @@ class PublicTickets(CustomerView):
     @idempotent
     def post(self, request: Request) -> Response:
         """Open a ticket for a customer."""
-        ticket, self.token = services.submit_request(
+        ticket, self.token = requests.submit_request(
             workspace=self.target,
             subject=self.given["subject"],
             description=self.given["description"],
@@ -108,7 +108,7 @@ class PublicTickets(CustomerView):
             channel="api",
             now=self.now,
         )
-        name = services.requester_name(ticket)
+        name = requests.requester_name(ticket)
         return Response({"ticket": ticket_json(ticket, opened_as=ticket.pk, requester_name=name)}, status=201)
 
 
@@ -133,7 +133,7 @@ class PublicTicketDetail(CustomerView):
         """The ticket with its public comments."""
         query = request.query_params
         token = request.headers.get(TOKEN_HEADER) or query.get("access_token") or query.get("token") or ""
-        view = services.read_request(ticket_id=ticket_id, token=token, now=self.now)
+        view = requests.read_request(ticket_id=ticket_id, token=token, now=self.now)
         first, *rest = view.messages
         ticket = ticket_json(view.ticket, opened_as=ticket_id, requester_name=view.requester_name)
         ticket["attachments"] = [attachment(file) for file in first.files]
@@ -154,7 +154,7 @@ class ByTokenView(CustomerView):
     @cached_property
     def opened(self) -> tuple[Ticket, Contact]:
         """The ticket that the token opens, and for whom."""
-        return services.open_request(ticket_id=self.kwargs["ticket_id"], token=self.given["access_token"], now=self.now)
+        return requests.open_request(ticket_id=self.kwargs["ticket_id"], token=self.given["access_token"], now=self.now)
 
     def idempotency_owner(self) -> tuple[Workspace, str]:
         """The customer's own keys."""
@@ -180,16 +180,16 @@ class PublicReply(ByTokenView):
     def post(self, request: Request, ticket_id: UUID) -> Response:
         """Add a customer's answer."""
         ticket, contact = self.opened
-        answered = services.answer_request(
+        answered = requests.answer_request(
             ticket=ticket, contact=contact, body=self.given["body"], channel="api", now=self.now
         )
         self.token = answered.token
         opened_as = answered.ticket.pk if answered.is_follow_up else ticket_id
         comment = None
         if answered.comment is not None:
-            message = services.message_of(answered.comment, ticket=answered.ticket, contact=contact)
+            message = requests.message_of(answered.comment, ticket=answered.ticket, contact=contact)
             comment = comment_json(message, opened_as)
-        name = services.requester_name(answered.ticket)
+        name = requests.requester_name(answered.ticket)
         shown = ticket_json(answered.ticket, opened_as=opened_as, requester_name=name)
         return Response({"ticket": shown, "comment": comment}, status=201)
 
@@ -205,7 +205,7 @@ class PublicSatisfaction(ByTokenView):
         operation_id="public_tickets_satisfaction",
         summary="Rate how a request was resolved",
         description="Each resolution has one rating. Sent again it replaces the rating and its feedback, for "
-        f"{services.RATING_CHANGEABLE.days} days after the first; the same once more changes nothing. 201 for a first "
+        f"{requests.RATING_CHANGEABLE.days} days after the first; the same once more changes nothing. 201 for a first "
         "rating, 200 for one that was there. 409 with the code `not_resolved` while the ticket is in work, `too_late` "
         "for a change after those days, and `merged` when the ticket went into one that the customer has no part in. "
         "An unknown id and a wrong token are the same 404.",
@@ -217,7 +217,7 @@ class PublicSatisfaction(ByTokenView):
     def post(self, request: Request, ticket_id: UUID) -> Response:
         """Keep a customer's rating."""
         ticket, contact = self.opened
-        given = services.rate_request(
+        given = requests.rate_request(
             ticket=ticket,
             contact=contact,
             rating=self.given["rating"],

@@ -7,7 +7,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from helpdesk.accounts.models import Membership, Workspace
-from portal import services
+from portal.services import requests
 from tickets.models import Ticket
 from tickets.services import base, status
 from tickets.tests.factories import make_agent
@@ -22,7 +22,7 @@ def make_request(workspace: Workspace, now: dt.datetime | None = None, **fields:
         "requester_name": "Jane Smith",
         "channel": "portal",
     }
-    return services.submit_request(workspace=workspace, now=now or timezone.now(), **(given | fields))
+    return requests.submit_request(workspace=workspace, now=now or timezone.now(), **(given | fields))
 
 
 def a_file(name: str = "screen.txt", content: bytes = b"what I saw") -> SimpleUploadedFile:

@@ -9,7 +9,7 @@ from helpdesk.accounts.models import Workspace
 from helpdesk.accounts.tests.factories import ContactFactory, WorkspaceFactory
 from helpdesk.errors import Conflict, InvalidInput, NotFound
 from portal.models import Satisfaction
-from portal.services import rate_request
+from portal.services.requests import rate_request
 from tickets.automation.tests.factories import make_rule, run_rules, runs_of
 from tickets.events import SYSTEM
 from tickets.models import Ticket

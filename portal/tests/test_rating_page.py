@@ -148,7 +148,7 @@ def test_too_much_from_one_network_is_429_with_the_words_kept(
 
 
 def test_costs_one_query_more_than_reading(client: Client, opened: Ticket, django_assert_num_queries: Any) -> None:
-    with django_assert_num_queries(4):  # the link, the files, the messages, the rating
+    with django_assert_num_queries(5):  # the link, the portal, the files, the messages, the rating
         client.get(page_of(opened))
 
 

@@ -185,7 +185,7 @@ class TestTheConversation:
         agent = make_agent(workspace)
         opened(client, ticket, token)
         for number in range(12):
-            with django_assert_num_queries(3):
+            with django_assert_num_queries(4):  # the link, the portal, the files, the messages
                 client.get(address(ticket))
             make_reply(ticket, agent, now=timezone.now(), body=f"Word {number}")
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from helpdesk.accounts.tests.factories import WorkspaceFactory
-from portal import services
+from portal.services import requests
 from portal.tests.factories import finish, make_request
 from tickets.models import CustomerToken
 from tickets.webhooks import payloads
@@ -22,7 +22,7 @@ def test_a_rating_is_told_and_no_message_gives_away_the_customers_link():
     endpoint = make_endpoint(workspace, now=NOW)
     ticket, token = make_request(workspace, now=now)
     ticket = finish(ticket, "resolved", now=now)
-    services.rate_request(ticket=ticket, contact=ticket.requester, rating=4, feedback="Quick.", now=now)
+    requests.rate_request(ticket=ticket, contact=ticket.requester, rating=4, feedback="Quick.", now=now)
     while fanout.follow(now=now):
         pass
     rows = Delivery.unscoped.filter(endpoint=endpoint).order_by("message_id")

@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from helpdesk.accounts.models import ApiKey, Invitation, Membership, Organization, User, Workspace
+from helpdesk.accounts.models import ApiKey, Contact, Invitation, Membership, Organization, User, Workspace
 from helpdesk.accounts.tests.factories import (
     ContactFactory,
     MembershipFactory,
@@ -123,9 +123,27 @@ def fill(workspace: Workspace, start: int, count: int) -> None:
         give_automation(workspace, word, first, team)
         give_mail(workspace, word, first, comment, member)
         give_webhooks(workspace, word, first, member)
-        apps.get_model("portal", "Satisfaction").unscoped.create(
-            workspace=workspace, ticket=first, contact=contact, rating=5, resolved_at=NOW
-        )
+        give_portal(workspace, word, first, contact, member)
+
+
+def give_portal(workspace: Workspace, word: str, ticket: Ticket, contact: Contact, member: Membership) -> None:
+    """A row of every model of the portal."""
+    model = {model.__name__: model.unscoped for model in apps.get_app_config("portal").get_models()}  # type: ignore[attr-defined]
+    times = {"created_at": NOW, "updated_at": NOW}
+    slug = word.lower()
+    model["Satisfaction"].create(workspace=workspace, ticket=ticket, contact=contact, rating=5, resolved_at=NOW)
+    category = model["ArticleCategory"].create(workspace=workspace, name=word, slug=slug, **times)
+    article = model["Article"].create(
+        workspace=workspace, category=category, title=word, slug=slug, body=word, from_ticket=ticket, **times
+    )
+    model["ArticleFeedback"].create(workspace=workspace, article=article, visitor=word, is_helpful=True, **times)
+    model["PortalSettings"].get_or_create(workspace=workspace, defaults={"updated_at": NOW})
+    model["SignInLink"].create(
+        workspace=workspace, contact=contact, token_hash=word, created_at=NOW, expires_at=NOW + dt.timedelta(hours=1)
+    )
+    model["PrivacyRequest"].create(
+        workspace=workspace, kind="export", address_hash=word, requested_by=member.user, created_at=NOW
+    )
 
 
 def give_service_levels(workspace: Workspace, word: str, ticket: Ticket, member: Membership) -> None:

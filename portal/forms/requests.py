@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 
 from helpdesk.errors import DomainError
-from portal.services import FEEDBACK_LENGTH
+from portal.services.requests import FEEDBACK_LENGTH
 from tickets.services.base import NAME_LENGTH, SUBJECT_LENGTH, TEXT_LENGTH
 
 

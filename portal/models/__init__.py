@@ -1,0 +1,17 @@
+"""Rows of the portal: what customers tell us, help articles, how a portal looks, and who may sign in."""
+
+from portal.models.articles import Article, ArticleCategory, ArticleFeedback
+from portal.models.privacy import PrivacyRequest
+from portal.models.satisfaction import Satisfaction
+from portal.models.settings import PortalSettings
+from portal.models.sign_in import SignInLink
+
+__all__ = [
+    "Article",
+    "ArticleCategory",
+    "ArticleFeedback",
+    "PortalSettings",
+    "PrivacyRequest",
+    "Satisfaction",
+    "SignInLink",
+]

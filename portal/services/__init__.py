@@ -1,0 +1,1 @@
+"""What customers do, and what is done for them."""
