@@ -3,6 +3,9 @@
 The token is 256 bits made from a random nonce and the server's secret, so that the same link can
 be written into later mail; the database keeps the nonce and the token's hash, from which nobody
 can make the link.
+
+Whoever submits a request only says that an address is theirs. So the token that they are given opens
+that one request. In a mail the token carries a proof behind a dot: who has it reads mail of that address.
 """
 
 import base64
@@ -14,6 +17,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from helpdesk.accounts.models import Contact
 from tickets.models import CustomerToken, Participant, Ticket
@@ -31,12 +35,37 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
+def _proof(secret_key: str, token: str) -> str:
+    key = hashlib.sha256(b"helpdesk mailed token:" + secret_key.encode()).digest()
+    digest = hmac.new(key, token.encode("utf-8", "replace"), hashlib.sha256).digest()[:16]
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def _network_hash(network: str) -> str:
+    key = hashlib.sha256(b"helpdesk network:" + settings.SECRET_KEY.encode()).digest()
+    return hmac.new(key, network.encode(), hashlib.sha256).hexdigest() if network else ""
+
+
+def mailed(token: str) -> str:
+    """The token as it is written into mail to its customer: with the proof that its reader reads their mail."""
+    return f"{token}.{_proof(settings.SECRET_KEY, token)}"
+
+
+def is_proven(token: str) -> bool:
+    """Whether a token that opens something came out of a mail. Says nothing about whether it opens anything."""
+    plain, dot, proof = token.partition(".")
+    given = proof.encode("utf-8", "replace")
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    return bool(dot) and any(hmac.compare_digest(_proof(key, plain).encode(), given) for key in keys)
+
+
 @transaction.atomic
-def issue(*, ticket: Ticket, contact: Contact, now: dt.datetime) -> str:
+def issue(*, ticket: Ticket, contact: Contact, now: dt.datetime, network: str = "") -> str:
     """The token that opens `ticket` for `contact`, good for 180 days from `now`.
 
     The same token again while it lives; a new one when it was revoked, has expired, or was made
-    with a secret key that is no longer configured.
+    with a secret key that is no longer configured. `network` is whom a new one is given to on the
+    spot (`helpdesk.api.throttles.neighbourhood`); empty for one that is mailed. A hash of it is kept.
     """
     row = (
         CustomerToken.objects.for_workspace(ticket.workspace_id)
@@ -56,6 +85,7 @@ def issue(*, ticket: Ticket, contact: Contact, now: dt.datetime) -> str:
     row.nonce = secrets.token_bytes(32)
     token = _derive(settings.SECRET_KEY, row.nonce)
     row.token_hash, row.created_at, row.expires_at, row.revoked_at = _hash(token), now, expires_at, None
+    row.network_hash = _network_hash(network)
     row.save()
     return token
 
@@ -67,6 +97,13 @@ def revoke(*, ticket: Ticket, contact: Contact, now: dt.datetime) -> None:
     )
 
 
+def given_to(*, contact: Contact, network: str, now: dt.datetime) -> QuerySet[CustomerToken]:
+    """The live tokens of a customer that were given to this network on the spot; none without a network."""
+    rows: QuerySet[CustomerToken] = CustomerToken.objects.for_workspace(contact.workspace_id)
+    live = rows.filter(contact=contact, revoked_at=None, expires_at__gt=now)
+    return live.filter(network_hash=_network_hash(network)).exclude(network_hash="")
+
+
 def open_with(*, ticket_id: UUID, token: str, now: dt.datetime) -> tuple[Ticket, Contact] | None:
     """The ticket that the token opens and for whom; None for any wrong id or token alike, and for
     a customer who does not take part any more.
@@ -74,13 +111,14 @@ def open_with(*, ticket_id: UUID, token: str, now: dt.datetime) -> tuple[Ticket,
     A merged ticket leads to where it went, if the customer takes part there; otherwise the
     merged ticket itself is shown.
     """
+    plain = token.partition(".")[0]
     row = (
-        CustomerToken.unscoped.filter(token_hash=_hash(token), ticket_id=ticket_id)
+        CustomerToken.unscoped.filter(token_hash=_hash(plain), ticket_id=ticket_id)
         .filter(revoked_at=None, expires_at__gt=now, ticket__trashed_at=None)
         .select_related("ticket__workspace", "contact")
         .first()
     )
-    if row is None:
+    if row is None or (plain != token and not is_proven(token)):
         return None
     ticket = row.ticket
     if not takes_part(ticket=ticket, contact=row.contact):

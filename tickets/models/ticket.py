@@ -326,6 +326,14 @@ class CustomerToken(WorkspaceModel):
     contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="+")
     nonce = models.BinaryField(max_length=32, editable=False)
     token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    network_hash = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Of the network that it was given to on the spot; empty for one that was mailed.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)

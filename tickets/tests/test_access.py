@@ -2,12 +2,13 @@
 
 import datetime as dt
 import hashlib
+from typing import Any
 
 import pytest
 
 from helpdesk.accounts.tests.factories import WorkspaceFactory
 from tickets import access
-from tickets.models import CustomerToken
+from tickets.models import CustomerToken, Ticket
 from tickets.services import base, editing
 from tickets.tests.factories import NOW, make_agent, make_ticket
 
@@ -93,3 +94,41 @@ def test_a_former_requester_is_locked_out(ticket):
     assert not opens(ticket, token)
     editing.update_ticket(ticket=ticket, changes={"cc": ["jane@customers.example"]}, actor=actor, now=NOW)
     assert opens(ticket, token)
+
+
+class TestATokenInAMail:
+    def test_opens_the_same_and_is_proven(self, ticket: Ticket) -> None:
+        token = access.issue(ticket=ticket, contact=ticket.requester, now=NOW)
+        mailed = access.mailed(token)
+        for given in (token, mailed):
+            opened = access.open_with(ticket_id=ticket.pk, token=given, now=NOW)
+            assert opened is not None and opened[0] == ticket
+        assert access.is_proven(mailed) and not access.is_proven(token)
+
+    def test_with_another_proof_opens_nothing(self, ticket: Ticket) -> None:
+        token = access.issue(ticket=ticket, contact=ticket.requester, now=NOW)
+        for proof in ("", ".", "x", "ä", access.mailed("another").partition(".")[2], access.mailed(token)[44:] + "="):
+            given = f"{token}.{proof}"
+            assert access.open_with(ticket_id=ticket.pk, token=given, now=NOW) is None
+            assert not access.is_proven(given)
+
+    def test_stays_proven_when_the_secret_key_is_rotated(self, ticket: Ticket, settings: Any) -> None:
+        mailed = access.mailed(access.issue(ticket=ticket, contact=ticket.requester, now=NOW))
+        settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another key"
+        assert access.is_proven(mailed) and access.open_with(ticket_id=ticket.pk, token=mailed, now=NOW)
+        settings.SECRET_KEY_FALLBACKS = []
+        assert not access.is_proven(mailed)
+
+
+class TestTheNetworkThatATokenWasGivenTo:
+    def test_is_found_again_and_no_other(self, ticket: Ticket) -> None:
+        access.issue(ticket=ticket, contact=ticket.requester, now=NOW, network="203.0.113.7")
+        given = access.given_to(contact=ticket.requester, network="203.0.113.7", now=NOW).get()
+        assert given.ticket_id == ticket.pk and "203.0.113.7" not in given.network_hash
+        assert not access.given_to(contact=ticket.requester, network="203.0.113.8", now=NOW)
+        assert not access.given_to(contact=ticket.requester, network="", now=NOW)
+        assert not access.given_to(contact=ticket.requester, network="203.0.113.7", now=NOW + access.LIFETIME)
+
+    def test_is_none_of_a_token_that_is_mailed(self, ticket: Ticket) -> None:
+        access.issue(ticket=ticket, contact=ticket.requester, now=NOW)
+        assert not access.given_to(contact=ticket.requester, network="", now=NOW)

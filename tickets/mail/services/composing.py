@@ -111,7 +111,7 @@ def compose(outgoing: Outgoing, *, now: dt.datetime) -> EmailMultiAlternatives:
     if outgoing.contact is not None:
         token = access.issue(ticket=ticket, contact=outgoing.contact, now=now)
         page = settings.SITE_URL + reverse("portal:ticket", args=[ticket.pk])
-        context["url"] = f"{page}?{urlencode({'token': token})}"
+        context["url"] = f"{page}?{urlencode({'token': access.mailed(token)})}"
         context["rate_url"] = f"{context['url']}#rate"
     else:
         anchor = f"#message-{comment.pk}" if comment else ""
