@@ -4,7 +4,7 @@ from django.urls import path
 
 from portal.api import chat
 from portal.api import requests as api
-from portal.views import requests
+from portal.views import branding, home, requests, settings
 
 app_name = "portal"
 urlpatterns = [
@@ -21,5 +21,13 @@ urlpatterns = [
         api.PublicSatisfaction.as_view(),
         name="public-satisfaction",
     ),
-    path("portal/<slug:slug>", requests.submit, name="submit"),
+    # Each portal: home, submit, language
+    path("portal/<slug:slug>", home.home, name="home"),
+    path("portal/<slug:slug>/new", requests.submit, name="submit"),
+    path("portal/<slug:slug>/language", home.language, name="language"),
+    path("portal/<slug:slug>/brand.css", branding.brand, name="brand"),
+    path("portal/<slug:slug>/logo", branding.logo, name="logo"),
+    # Settings → Portal
+    path("settings/portal", settings.settings, name="settings"),
+    path("settings/portal/accent", settings.preview, name="settings-accent"),
 ]

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
+from django.utils.translation import gettext_lazy as _
 
 from helpdesk.errors import DomainError
 from portal.services.requests import FEEDBACK_LENGTH
@@ -63,9 +64,9 @@ class PlainForm(forms.Form):
 class CustomerForm(PlainForm):
     """What both forms for messages share: files."""
 
-    files = FilesField(label="Files")  # type: ignore[assignment]  # Django takes it off the class
+    files = FilesField(label=_("Files"))  # type: ignore[assignment]  # Django takes it off the class
 
-    choose_again = "Your files could not be kept with the form: please choose them again."
+    choose_again = _("Your files could not be kept with the form: please choose them again.")
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -82,35 +83,35 @@ class RequestForm(CustomerForm):
     """Submit a request."""
 
     subject = forms.CharField(
-        label="What is it about?",
+        label=_("What is it about?"),
         max_length=SUBJECT_LENGTH,
         widget=forms.TextInput(attrs={"autocomplete": "off", "enterkeyhint": "next"}),
-        error_messages={"required": "Please say in a few words what it is about."},
+        error_messages={"required": _("Please say in a few words what it is about.")},
     )
     description = forms.CharField(
-        label="What happened?",
+        label=_("What happened?"),
         max_length=TEXT_LENGTH,
-        widget=forms.Textarea(attrs={"rows": 6, "placeholder": "What you did, what you expected, what you saw"}),
-        error_messages={"required": "Please tell us what happened."},
+        widget=forms.Textarea(attrs={"rows": 6, "placeholder": _("What you did, what you expected, what you saw")}),
+        error_messages={"required": _("Please tell us what happened.")},
     )
     name = forms.CharField(
-        label="Your name",
+        label=_("Your name"),
         required=False,
         max_length=NAME_LENGTH,
         widget=forms.TextInput(attrs={"autocomplete": "name", "autocapitalize": "words"}),
     )
     email = forms.EmailField(
-        label="Your e-mail",
+        label=_("Your e-mail"),
         max_length=254,
         widget=forms.EmailInput(attrs={"autocomplete": "email", "inputmode": "email", "spellcheck": "false"}),
         error_messages={
-            "required": "Please give the address that we can answer to.",
-            "invalid": "This address is not complete, for example jane@example.com.",
+            "required": _("Please give the address that we can answer to."),
+            "invalid": _("This address is not complete, for example jane@example.com."),
         },
     )
     # People do not see it; machines fill in everything.
     website = forms.CharField(
-        label="Leave this empty",
+        label=_("Leave this empty"),
         required=False,
         widget=TrapInput(attrs={"autocomplete": "off", "tabindex": "-1"}),
     )
@@ -122,7 +123,7 @@ class RequestForm(CustomerForm):
         """Refuse what only machines send, in words that help a person whose browser filled it in."""
         given: dict[str, Any] = super().clean() or {}
         if given.get("website"):
-            self.add_error(None, "This looked as if a machine had sent it. If you are not one, just send it again.")
+            self.add_error(None, _("This looked as if a machine had sent it. If you are not one, just send it again."))
         return given
 
 
@@ -130,34 +131,34 @@ class AnswerForm(CustomerForm):
     """Answer on a request."""
 
     body = forms.CharField(
-        label="Your answer",
+        label=_("Your answer"),
         max_length=TEXT_LENGTH,
         widget=forms.Textarea(attrs={"rows": 5}),
-        error_messages={"required": "Please write your answer first."},
+        error_messages={"required": _("Please write your answer first.")},
     )
 
     field_order = ["body", "files"]
 
 
 # What the numbers mean, for those who do not see the order.
-RATINGS = [(1, "Very bad"), (2, "Bad"), (3, "Okay"), (4, "Good"), (5, "Very good")]
+RATINGS = [(1, _("Very bad")), (2, _("Bad")), (3, _("Okay")), (4, _("Good")), (5, _("Very good"))]
 
 
 class RatingForm(PlainForm):
     """Rate how a request was resolved."""
 
     rating = forms.TypedChoiceField(
-        label="How was our help?",
+        label=_("How was our help?"),
         choices=RATINGS,
         coerce=int,
         widget=forms.RadioSelect,
         error_messages={
-            "required": "Please choose one of the five first.",
-            "invalid_choice": "Please choose one of the five.",
+            "required": _("Please choose one of the five first."),
+            "invalid_choice": _("Please choose one of the five."),
         },
     )
     feedback = forms.CharField(
-        label="What could we do better?",
+        label=_("What could we do better?"),
         required=False,
         max_length=FEEDBACK_LENGTH,
         widget=forms.Textarea(attrs={"rows": 3}),

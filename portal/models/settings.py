@@ -1,5 +1,7 @@
 """How a workspace's portal looks and who may use it from where."""
 
+from uuid import uuid4
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
@@ -7,8 +9,8 @@ from helpdesk.accounts.models import Workspace, WorkspaceModel
 
 
 def logo_path(row: "PortalSettings", filename: str) -> str:
-    """Where a logo is kept: a name made here, never the one that was sent."""
-    return f"{row.workspace_id}/portal/{row.id.hex}"
+    """Where a logo is kept: a new name for each, made here, never the one that was sent."""
+    return f"{row.workspace_id}/portal/{uuid4().hex}"
 
 
 class PortalSettings(WorkspaceModel):
@@ -19,6 +21,12 @@ class PortalSettings(WorkspaceModel):
     welcome_text = models.CharField(max_length=500, blank=True, default="")
     accent = models.CharField(max_length=7, blank=True, default="", help_text="A colour as #rrggbb; empty: ours.")
     logo = models.FileField(upload_to=logo_path, max_length=200, blank=True)
+    logo_width = models.PositiveIntegerField(
+        db_default=0, default=0, editable=False, help_text="In pixels; 0 without a logo."
+    )
+    logo_height = models.PositiveIntegerField(
+        db_default=0, default=0, editable=False, help_text="In pixels; 0 without a logo."
+    )
     logo_type = models.CharField(max_length=40, blank=True, default="", help_text="Recognised from the content.")
     language = models.CharField(
         max_length=5, blank=True, default="", help_text="For every visitor; empty: what their browser asks for."

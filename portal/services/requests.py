@@ -16,6 +16,7 @@ from uuid import UUID
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
+from django.utils.translation import gettext as _
 
 from helpdesk.accounts.models import Contact, Workspace
 from helpdesk.errors import Conflict, InvalidInput, NotFound
@@ -150,12 +151,12 @@ def rate_request(
     """
     fresh = base.lock(ticket)
     if not access.takes_part(ticket=fresh, contact=contact):
-        raise NotFound("There is no such ticket.")
+        raise NotFound(_("There is no such ticket."))
     if isinstance(rating, bool) or not isinstance(rating, int) or not 1 <= rating <= 5:
-        raise InvalidInput.of("rating", "This must be a whole number from 1 to 5.")
+        raise InvalidInput.of("rating", _("This must be a whole number from 1 to 5."))
     feedback = base.text("feedback", feedback, longest=FEEDBACK_LENGTH, required=False)
     if fresh.status in ACTIVE or fresh.resolved_at is None:
-        raise Conflict("A request can be rated once it is resolved.", code="not_resolved")
+        raise Conflict(_("A request can be rated once it is resolved."), code="not_resolved")
     known = Satisfaction.objects.for_workspace(fresh.workspace_id).filter(ticket=fresh, resolved_at=fresh.resolved_at)
     given: Satisfaction | None = known.first()
     before = given.rating if given else None
@@ -170,7 +171,9 @@ def rate_request(
     elif (given.rating, given.feedback) == (rating, feedback):
         return given
     elif now - given.created_at > RATING_CHANGEABLE:
-        raise Conflict(f"A rating can be changed for {RATING_CHANGEABLE.days} days.", code="too_late")
+        raise Conflict(
+            _("A rating can be changed for %(days)s days.") % {"days": RATING_CHANGEABLE.days}, code="too_late"
+        )
     given.rating, given.feedback, given.updated_at = rating, feedback, now
     given.save()
     timeline.record(
@@ -204,7 +207,7 @@ def find_workspace(workspace_id: UUID) -> Workspace:
     """The workspace that a request is sent to. Raises NotFound naming `workspace_id`."""
     workspace = Workspace.objects.filter(pk=workspace_id).first()
     if workspace is None:
-        message = "There is no such workspace."
+        message = _("There is no such workspace.")
         raise NotFound(message, errors={"workspace_id": [message]})
     return workspace
 
@@ -235,7 +238,7 @@ def open_request(*, ticket_id: UUID, token: str, now: dt.datetime) -> tuple[Tick
     """The ticket that the token opens, and for whom. Raises NotFound as `read_request`."""
     opened = access.open_with(ticket_id=ticket_id, token=token, now=now)
     if opened is None:
-        raise NotFound("There is no request that this link opens.")
+        raise NotFound(_("There is no request that this link opens."))
     return opened
 
 
@@ -300,10 +303,10 @@ def message_of(comment: Comment, *, ticket: Ticket, contact: Contact, attached: 
 
 def find_file(*, ticket_id: UUID, token: str, file_id: UUID, now: dt.datetime) -> Attachment:
     """A file of the ticket that the token opens. Raises NotFound, for any reason alike."""
-    ticket, _ = open_request(ticket_id=ticket_id, token=token, now=now)
+    ticket, _contact = open_request(ticket_id=ticket_id, token=token, now=now)
     attachment = _public_files(ticket).filter(pk=file_id).first()
     if attachment is None:
-        raise NotFound("There is no request that this link opens.")
+        raise NotFound(_("There is no request that this link opens."))
     return attachment
 
 
@@ -316,7 +319,9 @@ def _public_files(ticket: Ticket) -> QuerySet[Attachment]:
 
 def _prepare(workspace_id: UUID, uploads: Sequence[UploadedFile], now: dt.datetime) -> list[Attachment]:
     if len(uploads) > MAX_FILES:
-        raise InvalidInput.of("files", f"These are too many files: up to {MAX_FILES} are possible at once.")
+        raise InvalidInput.of(
+            "files", _("These are too many files: up to %(most)s are possible at once.") % {"most": MAX_FILES}
+        )
     prepared = []
     for upload in uploads:
         try:

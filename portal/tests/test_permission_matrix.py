@@ -319,7 +319,13 @@ PAGES = [
     *rows("GET", "webhooks:delivery", "admin", "webhook", "$hook_delivery"),
     *rows("POST", "webhooks:replay", "admin", "webhook", "$hook_delivery"),
     # Portal
+    *rows("GET", "portal:home", ANYBODY, "slug"),
     *rows("GET POST", "portal:submit", ANYBODY, "slug"),
+    *rows("POST", "portal:language", ANYBODY, "slug", language="de", next="/portal/acme/new"),
+    *rows("GET", "portal:brand", ANYBODY, "slug"),
+    *rows("GET", "portal:logo", ANYBODY, "slug"),
+    *rows("GET POST", "portal:settings", "admin"),
+    *rows("GET", "portal:settings-accent", "admin"),
 ]
 
 API = [

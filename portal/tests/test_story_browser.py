@@ -37,6 +37,7 @@ def test_from_a_customers_request_to_an_agents_answer(live_server, open_browser,
 
     # The customer sends a request, first with a wrong address.
     customer.goto(f"{live_server.url}/portal/acme")
+    customer.get_by_role("link", name="Send a request").click()
     accessible(customer)
     picture(customer, "1-portal")
     customer.get_by_label("What is it about?").fill("Cannot log in after the password reset")
@@ -163,6 +164,7 @@ def test_every_page_is_accessible_and_fits_the_screen(live_server, open_browser,
         "settings/workspace",
         "profile",
         "portal/acme",
+        "portal/acme/new",
         "there-is-no-such-page",
     ):
         page.goto(f"{live_server.url}/{path}")

@@ -38,7 +38,7 @@ def nothing_was_written() -> bool:
 def test_the_form_is_public_and_names_the_workspace(client: Client, workspace: Workspace) -> None:
     page = client.get(reverse("portal:submit", args=["acme"]))
     assert page.status_code == 200
-    assert "Acme Help" in page.text and "How can we help?" in page.text
+    assert "Acme Help" in page.text and "Send us a request" in page.text
     assert 'autocomplete="email"' in page.text and 'autocomplete="name"' in page.text
 
 

@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Ht
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import translation
+from django.utils.translation import gettext as _
 
 from helpdesk.api.throttles import PublicThrottle
 from helpdesk.errors import NotFound
@@ -111,7 +112,9 @@ def too_often(request: HttpRequest, form: PlainForm) -> int | None:
     if throttle.allow_request(cast(Any, request), cast(Any, None)):
         return None
     wait = math.ceil(throttle.wait() or 1)
-    form.add_error(None, f"Too much was sent from your network. Please try again in {wait} seconds.")
+    form.add_error(
+        None, _("Too much was sent from your network. Please try again in %(wait)s seconds.") % {"wait": wait}
+    )
     return wait
 
 

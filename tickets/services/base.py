@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.utils.translation import gettext as _
 
 from helpdesk.accounts.models import Contact, Membership, Team
 from helpdesk.accounts.roles import Permission
@@ -88,14 +89,15 @@ def text(field: str, value: Any, *, longest: int, required: bool = True, one_lin
     required, or longer than `longest` characters.
     """
     if not isinstance(value, str):
-        raise InvalidInput.of(field, "This must be text.")
+        raise InvalidInput.of(field, _("This must be text."))
     if not is_text(value):
-        raise InvalidInput.of(field, "This has characters that are not text.")
+        raise InvalidInput.of(field, _("This has characters that are not text."))
     value = re.sub(r"\s+", " ", value).strip() if one_line else value.replace("\r\n", "\n").strip()
     if required and not value:
-        raise InvalidInput.of(field, "This must not be empty.")
+        raise InvalidInput.of(field, _("This must not be empty."))
     if len(value) > longest:
-        raise InvalidInput.of(field, f"This is too long: {len(value)} characters, {longest} are possible.")
+        words = _("This is too long: %(length)s characters, %(longest)s are possible.")
+        raise InvalidInput.of(field, words % {"length": len(value), "longest": longest})
     return value
 
 
@@ -105,7 +107,7 @@ def email_address(field: str, value: Any) -> str:
     try:
         validate_email(address)
     except ValidationError:
-        raise InvalidInput.of(field, "This is not a complete e-mail address, like jane@example.com.") from None
+        raise InvalidInput.of(field, _("This is not a complete e-mail address, like jane@example.com.")) from None
     return address
 
 

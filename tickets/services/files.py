@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core import signing
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from helpdesk.accounts.models import User
 from helpdesk.errors import InvalidInput
@@ -63,10 +64,10 @@ def prepare(
     """
     size = upload.size or 0
     if size == 0:
-        raise InvalidInput.of(field, "The file is empty.")
+        raise InvalidInput.of(field, _("The file is empty."))
     if size > settings.ATTACHMENT_MAX_BYTES:
         limit = settings.ATTACHMENT_MAX_BYTES // (1024 * 1024)
-        raise InvalidInput.of(field, f"The file is too large: up to {limit} MB are possible.")
+        raise InvalidInput.of(field, _("The file is too large: up to %(limit)s MB are possible.") % {"limit": limit})
     name = clean_name(upload.name or "file")
     digest = hashlib.sha256()
     for chunk in upload.chunks():

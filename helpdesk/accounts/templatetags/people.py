@@ -7,6 +7,7 @@ from django.forms import BoundField
 from django.utils import timezone
 from django.utils.dateformat import format as format_date
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 register = template.Library()
 
@@ -37,17 +38,17 @@ def ago(moment: dt.datetime | None, now: dt.datetime | None = None) -> str:
     seconds = (now - moment).total_seconds()
     distance = abs(seconds)
     if distance < _MINUTE:
-        return "just now" if seconds >= 0 else "in a moment"
+        return _("just now") if seconds >= 0 else _("in a moment")
     if distance >= _RELATIVE_FOR:
         local = timezone.localtime(moment)
         return format_date(local, "j M" if local.year == timezone.localtime(now).year else "j M Y")
     if distance < _HOUR:
-        words = f"{int(distance // _MINUTE)} min"
+        words = _("%(number)s min") % {"number": int(distance // _MINUTE)}
     elif distance < _DAY:
-        words = f"{int(distance // _HOUR)} h"
+        words = _("%(number)s h") % {"number": int(distance // _HOUR)}
     else:
-        words = f"{int(distance // _DAY)} d"
-    return words if seconds >= 0 else f"in {words}"
+        words = _("%(number)s d") % {"number": int(distance // _DAY)}
+    return words if seconds >= 0 else _("in %(distance)s") % {"distance": words}
 
 
 @register.filter

@@ -1,0 +1,50 @@
+"""The portal's front door, the language it is read in, and what is offered while somebody types."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
+
+from portal.services import portals
+from portal.views.base import LANGUAGE_COOKIE, of_portal, page
+
+YEAR = 60 * 60 * 24 * 365
+
+
+@require_safe
+@of_portal
+def home(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
+    """Search, help articles, and the two doors: send a request, find mine."""
+    return page(request, portal, "portal/home.html", _articles(portal))
+
+
+def _articles(portal: portals.Portal) -> dict[str, Any]:
+    """The articles that the page shows; nothing where none is published."""
+    return {}
+
+
+@require_POST
+@of_portal
+def language(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
+    """Remember in which language the visitor reads, and go back to the page they came from."""
+    chosen = request.POST.get("language", "")
+    if chosen not in dict(settings.LANGUAGES):
+        raise BadRequest("language: there is no such language.")
+    back = request.POST.get("next", "")
+    if not back.startswith("/") or not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
+        back = reverse("portal:home", args=[portal.workspace.slug])
+    response = HttpResponseRedirect(back)
+    response.set_cookie(
+        LANGUAGE_COOKIE,
+        chosen,
+        max_age=YEAR,
+        path="/portal",
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
