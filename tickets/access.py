@@ -17,7 +17,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from helpdesk.accounts.models import Contact
 from tickets.models import CustomerToken, Participant, Ticket
@@ -108,29 +108,35 @@ def open_with(*, ticket_id: UUID, token: str, now: dt.datetime) -> tuple[Ticket,
     """The ticket that the token opens and for whom; None for any wrong id or token alike, and for
     a customer who does not take part any more.
 
-    A merged ticket leads to where it went, if the customer takes part there; otherwise the
-    merged ticket itself is shown.
+    A merged ticket leads to where it went. If that is in the trash, or the customer takes no part
+    there, the token opens nothing. Whatever is wrong costs the same one query; only a token that was
+    right until its ticket was merged away costs more.
     """
-    plain = token.partition(".")[0]
+    # Behind a wrong proof nothing is looked for: the token as a whole is nobody's.
+    secret = token.partition(".")[0] if is_proven(token) else token
+    taking_part = Participant.unscoped.filter(ticket=OuterRef("ticket"), contact=OuterRef("contact"))
     row = (
-        CustomerToken.unscoped.filter(token_hash=_hash(plain), ticket_id=ticket_id)
+        CustomerToken.unscoped.filter(token_hash=_hash(secret), ticket_id=ticket_id)
         .filter(revoked_at=None, expires_at__gt=now, ticket__trashed_at=None)
+        .filter(Q(contact=F("ticket__requester")) | Exists(taking_part))  # or it was given to somebody else since
         .select_related("ticket__workspace", "contact")
         .first()
     )
-    if row is None or (plain != token and not is_proven(token)):
+    if row is None:
         return None
-    ticket = row.ticket
-    if not takes_part(ticket=ticket, contact=row.contact):
-        return None  # the request was given to somebody else since
-    for _ in range(20):  # chains are short, and cannot be circles
-        if ticket.merged_into_id is None:
-            break
-        target = Ticket.objects.for_workspace(ticket.workspace_id).live().filter(pk=ticket.merged_into_id).first()
-        if target is None or not takes_part(ticket=target, contact=row.contact):
-            break
-        ticket = target
-    return ticket, row.contact
+    end = _end_of_merges(row.ticket)
+    if end is None or (end != row.ticket and not takes_part(ticket=end, contact=row.contact)):
+        return None
+    return end, row.contact
+
+
+def _end_of_merges(ticket: Ticket) -> Ticket | None:
+    """Where the conversation goes on; None when that is in the trash, or gone meanwhile."""
+    rows = Ticket.objects.for_workspace(ticket.workspace_id).select_related("workspace")
+    end: Ticket | None = ticket
+    while end is not None and end.merged_into_id is not None:  # chains are short, and cannot be circles
+        end = rows.filter(pk=end.merged_into_id).first()
+    return end if end is not None and end.trashed_at is None else None
 
 
 def takes_part(*, ticket: Ticket, contact: Contact) -> bool:

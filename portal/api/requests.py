@@ -118,7 +118,8 @@ class PublicTicketDetail(CustomerView):
     @extend_schema(
         operation_id="public_tickets_get",
         summary="Read a request",
-        description="An unknown id and a wrong token are the same 404.",
+        description="An unknown id and a wrong token are the same 404, as is a token that was revoked, has expired, or "
+        "whose ticket was deleted, given to somebody else, or merged into one that its customer takes no part in.",
         parameters=[
             OpenApiParameter("access_token", str, description="The ticket's access token; `token` is the same."),
             OpenApiParameter("token", str, description="The same as `access_token`."),
@@ -207,8 +208,7 @@ class PublicSatisfaction(ByTokenView):
         description="Each resolution has one rating. Sent again it replaces the rating and its feedback, for "
         f"{requests.RATING_CHANGEABLE.days} days after the first; the same once more changes nothing. 201 for a first "
         "rating, 200 for one that was there. 409 with the code `not_resolved` while the ticket is in work, `too_late` "
-        "for a change after those days, and `merged` when the ticket went into one that the customer has no part in. "
-        "An unknown id and a wrong token are the same 404.",
+        "for a change after those days. An unknown id and a wrong token are the same 404.",
         request=RatingIn,
         responses={200: Rated, 201: Rated},
         tags=["Public"],

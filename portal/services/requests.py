@@ -59,7 +59,7 @@ class CustomerView:
     requester_name: str
     messages: list[Message]
     opened_as: UUID  # the id in the customer's link; another than the ticket's after a merge
-    answer: str  # what an answer does: goes_on, reopens, follow_up, or none where it is not possible
+    answer: str  # what an answer does: goes_on, reopens or follow_up
 
 
 @dataclass(frozen=True)
@@ -146,10 +146,10 @@ def rate_request(
     """A customer rates how a ticket was resolved, from 1 (bad) to 5 (very good).
 
     One rating for each resolution, which can be changed for 14 days; the same once more changes
-    nothing. Raises NotFound when the customer does not take part, InvalidInput naming the field,
-    Conflict while the ticket is in work, and after those 14 days.
+    nothing. A merged ticket passes the rating on. Raises NotFound when the customer does not take part,
+    InvalidInput naming the field, Conflict while the ticket is in work, and after those 14 days.
     """
-    fresh = base.lock(ticket)
+    fresh = conversation.end_of_merges(ticket)
     if not access.takes_part(ticket=fresh, contact=contact):
         raise NotFound(_("There is no such ticket."))
     if isinstance(rating, bool) or not isinstance(rating, int) or not 1 <= rating <= 5:
@@ -198,7 +198,7 @@ def rating_of(ticket: Ticket) -> Satisfaction | None:
 
 def can_rate(ticket: Ticket, given: Satisfaction | None, now: dt.datetime) -> bool:
     """Whether the ticket can be rated now, or its rating `given` changed: what `rate_request` goes by."""
-    if ticket.merged_into_id is not None or ticket.resolved_at is None or ticket.status in ACTIVE:
+    if ticket.resolved_at is None or ticket.status in ACTIVE:
         return False
     return given is None or now - given.created_at <= RATING_CHANGEABLE
 
@@ -222,7 +222,9 @@ def token_again(*, ticket_id: UUID, workspace: Workspace, now: dt.datetime) -> s
         expires_at__gt=now,
     )
     row = live.select_related("ticket", "contact").first()
-    return access.issue(ticket=row.ticket, contact=row.contact, now=now) if row else None
+    token = access.issue(ticket=row.ticket, contact=row.contact, now=now) if row else ""
+    # Its ticket may have been merged away.
+    return token if access.open_with(ticket_id=ticket_id, token=token, now=now) else None
 
 
 def read_request(*, ticket_id: UUID, token: str, now: dt.datetime) -> CustomerView:
@@ -342,8 +344,6 @@ def _local_part(address: str) -> str:
 
 
 def _what_an_answer_does(ticket: Ticket, now: dt.datetime) -> str:
-    if ticket.merged_into_id is not None:
-        return "none"
     if ticket.status in (Status.OPEN.value, Status.PENDING.value):
         return "goes_on"
     return "reopens" if conversation.can_reopen(ticket, now) else "follow_up"

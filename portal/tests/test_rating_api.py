@@ -215,8 +215,8 @@ def test_a_ticket_that_was_merged_away_from_the_customer_is_not_rated(client: Cl
     agent = base.agent(make_agent(workspace))
     merging.merge(source=source, target_id=target.pk, actor=agent, now=timezone.now())
     Participant.unscoped.filter(ticket=target).delete()
-    answer = rate(client, source.pk, token)
-    assert answer.status_code == 409 and answer.json()["code"] == "merged"
+    answer, unknown = rate(client, source.pk, token), rate(client, uuid4(), token)
+    assert answer.status_code == 404 and answer.content == unknown.content
     assert nothing_was_written()
 
 

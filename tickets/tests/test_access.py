@@ -3,13 +3,15 @@
 import datetime as dt
 import hashlib
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from helpdesk.accounts.tests.factories import WorkspaceFactory
+from helpdesk.accounts.tests.factories import ContactFactory, WorkspaceFactory
 from tickets import access
-from tickets.models import CustomerToken, Ticket
-from tickets.services import base, editing
+from tickets.events import SYSTEM
+from tickets.models import CustomerToken, Participant, Ticket
+from tickets.services import base, editing, merging
 from tickets.tests.factories import NOW, make_agent, make_ticket
 
 pytestmark = pytest.mark.django_db
@@ -94,6 +96,84 @@ def test_a_former_requester_is_locked_out(ticket):
     assert not opens(ticket, token)
     editing.update_ticket(ticket=ticket, changes={"cc": ["jane@customers.example"]}, actor=actor, now=NOW)
     assert opens(ticket, token)
+
+
+class TestATokenOfAMergedTicket:
+    """It leads to where the conversation goes on, as long as its customer takes part there."""
+
+    def merged(self, source: Ticket, **fields: Any) -> Ticket:
+        target = make_ticket(source.workspace, requester_email="boss@customers.example", **fields)
+        return merging.merge(source=source, target_id=target.pk, actor=SYSTEM, now=NOW)
+
+    def opened(self, ticket: Ticket, token: str) -> Ticket | None:
+        opened = access.open_with(ticket_id=ticket.pk, token=token, now=NOW)
+        return opened[0] if opened else None
+
+    def test_leads_to_the_end_of_the_chain(self, ticket: Ticket) -> None:
+        token = issue(ticket)
+        middle = self.merged(ticket)
+        assert self.opened(ticket, token) == middle
+        end = self.merged(middle)
+        assert self.opened(ticket, token) == end
+
+    def test_opens_nothing_once_they_are_taken_off_there(self, ticket: Ticket) -> None:
+        token = issue(ticket)
+        middle = self.merged(ticket)
+        end = self.merged(middle)
+        Participant.objects.for_workspace(end.workspace_id).filter(ticket=end, contact=ticket.requester).delete()
+        assert self.opened(ticket, token) is None
+
+    def test_opens_nothing_while_that_is_in_the_trash(self, ticket: Ticket) -> None:
+        token, agent = issue(ticket), base.agent(make_agent(ticket.workspace, "admin"))
+        end = self.merged(ticket)
+        editing.trash(ticket=end, actor=agent, now=NOW)
+        assert self.opened(ticket, token) is None
+        editing.restore(workspace_id=end.workspace_id, ticket_id=end.pk, actor=agent, now=NOW)
+        assert self.opened(ticket, token) == end
+
+    def test_opens_its_own_ticket_again_when_the_merge_is_undone_or_the_target_is_gone_for_good(
+        self, ticket: Ticket
+    ) -> None:
+        token, agent = issue(ticket), base.agent(make_agent(ticket.workspace, "admin"))
+        self.merged(ticket)
+        ticket.refresh_from_db()
+        merging.unmerge(source=ticket, actor=agent, now=NOW)
+        assert self.opened(ticket, token) == ticket
+        ticket.refresh_from_db()
+        editing.trash(ticket=self.merged(ticket), actor=agent, now=NOW - dt.timedelta(days=31))
+        assert self.opened(ticket, token) is None
+        editing.purge_trash(now=NOW)
+        assert self.opened(ticket, token) == ticket
+
+    def test_opens_nothing_for_who_had_no_part_in_it_any_more_before(self, ticket: Ticket) -> None:
+        token = issue(ticket)
+        change = {"requester_email": "bob@x.example"}
+        ticket = editing.update_ticket(ticket=ticket, changes=change, actor=SYSTEM, now=NOW)
+        self.merged(ticket)
+        assert self.opened(ticket, token) is None
+
+
+@pytest.mark.parametrize("case", ["wrong", "unknown", "expired", "revoked", "trashed", "given away", "right", "cc"])
+def test_whatever_is_wrong_costs_one_query_as_does_what_is_right(
+    ticket: Ticket, case: str, django_assert_num_queries: Any
+) -> None:
+    contact: Any = ticket.requester
+    if case == "cc":
+        contact = ContactFactory(workspace=ticket.workspace)
+        Participant.unscoped.create(workspace=ticket.workspace, ticket=ticket, contact=contact, created_at=NOW)
+    token = access.issue(ticket=ticket, contact=contact, now=NOW)
+    if case == "revoked":
+        access.revoke(ticket=ticket, contact=contact, now=NOW)
+    if case == "trashed":
+        editing.trash(ticket=ticket, actor=SYSTEM, now=NOW)
+    if case == "given away":
+        editing.update_ticket(ticket=ticket, changes={"requester_email": "bob@x.example"}, actor=SYSTEM, now=NOW)
+    token = "x" * 43 if case == "wrong" else token
+    ticket_id = uuid4() if case == "unknown" else ticket.pk
+    when = NOW + (access.LIFETIME if case == "expired" else dt.timedelta(0))
+    with django_assert_num_queries(1):
+        opened = access.open_with(ticket_id=ticket_id, token=token, now=when)
+    assert (opened is not None) == (case in ("right", "cc"))
 
 
 class TestATokenInAMail:
