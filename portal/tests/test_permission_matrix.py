@@ -320,6 +320,8 @@ PAGES = [
     *rows("POST", "webhooks:replay", "admin", "webhook", "$hook_delivery"),
     # Portal
     *rows("GET POST", "portal:submit", ANYBODY, "slug"),
+    *rows("GET POST", "portal:requests", ANYBODY, "slug"),
+    *rows("POST", "portal:sign-out", ANYBODY, "slug"),
 ]
 
 API = [
@@ -435,6 +437,9 @@ EVERYTHING = (
 BY_SECRET = {
     "portal:ticket",
     "portal:rate",
+    "portal:close",
+    "portal:reopen",
+    "portal:sign-in",
     "portal:file",
     "portal:public-ticket",
     "portal:public-reply",
