@@ -330,6 +330,7 @@ CELERY_BEAT_SCHEDULE = {
     "tell of webhooks that are off": {"task": "tickets.webhooks.tasks.tell_owners", "schedule": 60.0},
     "take up lost jobs": {"task": "slas.tasks.take_up_lost_jobs", "schedule": 60.0},
     "fold ticket counts": {"task": "tickets.tasks.fold_counts", "schedule": 30.0},
+    "forget old sign-in links of customers": {"task": "portal.tasks.forget_sign_in_links", "schedule": 3600.0},
     "forget old idempotency keys": {"task": "helpdesk.tasks.forget_idempotency_keys", "schedule": 3600.0},
     "forget expired refresh tokens": {"task": "helpdesk.tasks.forget_expired_tokens", "schedule": 86400.0},
 }

@@ -4,12 +4,18 @@ from django.urls import path
 
 from portal.api import chat
 from portal.api import requests as api
-from portal.views import branding, home, requests, settings
+from portal.views import branding, home, requests, settings, visits
 
 app_name = "portal"
 urlpatterns = [
     path("portal/tickets/<uuid:ticket_id>", requests.ticket, name="ticket"),
     path("portal/tickets/<uuid:ticket_id>/rating", requests.rate, name="rate"),
+    # Find my requests, and what customers do with one.
+    path("portal/<slug:slug>/requests", visits.requests, name="requests"),
+    path("portal/<slug:slug>/sign-in", visits.sign_in, name="sign-in"),
+    path("portal/<slug:slug>/sign-out", visits.sign_out, name="sign-out"),
+    path("portal/tickets/<uuid:ticket_id>/close", requests.close, name="close"),
+    path("portal/tickets/<uuid:ticket_id>/reopen", requests.reopen, name="reopen"),
     path("portal/tickets/<uuid:ticket_id>/files/<uuid:file_id>", requests.file, name="file"),
     path("api/public/tickets", api.PublicTickets.as_view(), name="public-tickets"),
     path("api/public/tickets/from-chat", chat.FromChat.as_view(), name="public-from-chat"),

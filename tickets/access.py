@@ -144,3 +144,16 @@ def takes_part(*, ticket: Ticket, contact: Contact) -> bool:
     if ticket.requester_id == contact.pk:
         return True
     return Participant.objects.for_workspace(ticket.workspace_id).filter(ticket=ticket, contact=contact).exists()
+
+
+def end_for(*, ticket: Ticket, contact: Contact) -> Ticket | None:
+    """The ticket that a customer of it is led to: itself, or the end of its merges; None when that is in the trash or
+    they take no part there.
+    """
+    rows = Ticket.objects.for_workspace(ticket.workspace_id).select_related("workspace")
+    end: Ticket | None = ticket
+    while end is not None and end.merged_into_id is not None:  # chains are short, and cannot be circles
+        end = rows.filter(pk=end.merged_into_id).first()
+    if end is None or end.trashed_at is not None:
+        return None
+    return end if end == ticket or takes_part(ticket=end, contact=contact) else None

@@ -10,6 +10,7 @@ class SignInLink(WorkspaceModel):
 
     Following it writes nothing, since mail scanners follow links too: the browser gets a signed cookie that names
     this row, for a day. Signing out revokes the row, and with it every browser that used the link.
+    The secret is made of the id (`portal.services.visits`), so that each try to send the mail writes the same link.
     """
 
     contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="+")

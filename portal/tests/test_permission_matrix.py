@@ -326,6 +326,8 @@ PAGES = [
     *rows("GET", "portal:logo", ANYBODY, "slug"),
     *rows("GET POST", "portal:settings", "admin"),
     *rows("GET", "portal:settings-accent", "admin"),
+    *rows("GET POST", "portal:requests", ANYBODY, "slug"),
+    *rows("POST", "portal:sign-out", ANYBODY, "slug"),
 ]
 
 API = [
@@ -441,6 +443,9 @@ EVERYTHING = (
 BY_SECRET = {
     "portal:ticket",
     "portal:rate",
+    "portal:close",
+    "portal:reopen",
+    "portal:sign-in",
     "portal:file",
     "portal:public-ticket",
     "portal:public-reply",

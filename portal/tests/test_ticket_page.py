@@ -161,8 +161,8 @@ class TestTheConversation:
             ((), "We have received it", "Send answer"),
             (("pending",), "We wait for your answer", "Send answer"),
             (("pending", "open"), "We have received it", "Send answer"),
-            (("resolved",), "Resolved", "Answer here, and we take it up again."),
-            (("resolved", "closed"), "Closed", "Answer here, and we take it up again."),
+            (("resolved",), "Resolved", "Reopen request"),
+            (("resolved", "closed"), "Closed", "Reopen request"),
         ],
     )
     def test_says_the_status_in_words(

@@ -1,4 +1,6 @@
-"""The customers' pages. A ticket is opened by a token, which the browser keeps in a cookie for that page only."""
+"""The customers' pages. A ticket is opened by a token, which the browser keeps in a cookie for that page only, or by
+the visit of somebody who signed in to see all of theirs (`portal.views.visits`).
+"""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -8,13 +10,16 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from helpdesk.errors import DomainError, NotFound
+from helpdesk.errors import Conflict, DomainError, NotAllowed, NotFound
 from portal.forms.requests import RATINGS, AnswerForm, PlainForm, RatingForm, RequestForm
-from portal.services import portals, requests
+from portal.forms.visits import ReopenForm
+from portal.services import closing, portals, requests, visits
 from portal.views.base import COOKIE, again, of_portal, page, private, to_ticket, too_often
+from portal.views.visits import cookies_of
+from tickets.services.base import is_reachable
 
 LINES_AT_ONCE = 20  # of a chat
-SENT = {"request", "answer", "follow-up", "rating"}
+SENT = {"request", "answer", "follow-up", "rating", "solved", "reopened"}
 
 
 @never_cache
@@ -58,17 +63,16 @@ def ticket(request: HttpRequest, ticket_id: UUID) -> HttpResponse:
         requests.open_request(ticket_id=ticket_id, token=token, now=now)
         chosen = _preselected(request)
         return to_ticket(ticket_id, token=token, **({"rating": str(chosen)} if chosen else {}))
-    token = request.COOKIES.get(COOKIE, "")
+    opened = _opened(request, ticket_id)
     if request.method != "POST":
-        return _page(request, ticket_id, token, AnswerForm())
-    opened, contact = requests.open_request(ticket_id=ticket_id, token=token, now=now)
+        return _page(request, ticket_id, opened)
     form = AnswerForm(request.POST, request.FILES)
     wait = too_often(request, form)
     if form.is_valid():
         try:
             answered = requests.answer_request(
-                ticket=opened,
-                contact=contact,
+                ticket=opened.ticket,
+                contact=opened.contact,
                 body=form.cleaned_data["body"],
                 uploads=form.cleaned_data["files"],
                 channel="portal",
@@ -80,7 +84,65 @@ def ticket(request: HttpRequest, ticket_id: UUID) -> HttpResponse:
             if answered.comment is None:
                 return to_ticket(answered.ticket.pk, token=answered.token, sent="follow-up")
             return to_ticket(ticket_id, sent="answer", at=f"#message-{answered.comment.pk}")
-    return again(_page(request, ticket_id, token, form), wait)
+    return again(_page(request, ticket_id, opened, answer=form), wait)
+
+
+@private
+@require_POST
+def close(request: HttpRequest, ticket_id: UUID) -> HttpResponse:
+    """A customer says that their request is solved; then they are asked how it went."""
+    opened = _opened(request, ticket_id)
+    form = PlainForm(request.POST)
+    wait = too_often(request, form)
+    status = 429
+    if wait is None:
+        try:
+            closing.close_request(ticket=opened.ticket, contact=opened.contact, now=timezone.now())
+        except (Conflict, NotAllowed) as error:
+            form.refuse(error)
+            status = error.status
+        else:
+            return to_ticket(ticket_id, sent="solved")
+    # Read anew: what was refused may have been done by somebody else meanwhile.
+    response = again(_page(request, ticket_id, _opened(request, ticket_id), closing_form=form), wait)
+    response.status_code = status
+    return response
+
+
+@private
+@require_POST
+def reopen(request: HttpRequest, ticket_id: UUID) -> HttpResponse:
+    """A customer takes a finished request up again, with a message or without."""
+    opened = _opened(request, ticket_id)
+    form = ReopenForm(request.POST, request.FILES)
+    wait = too_often(request, form)
+    status = 400
+    if form.is_valid():
+        try:
+            answered = closing.reopen_request(
+                ticket=opened.ticket,
+                contact=opened.contact,
+                body=form.cleaned_data["body"],
+                uploads=form.cleaned_data["files"],
+                now=timezone.now(),
+            )
+        except DomainError as error:
+            if isinstance(error, NotFound):
+                raise
+            form.refuse(error)
+            status = error.status
+        else:
+            at = f"#message-{answered.comment.pk}" if answered.comment else ""
+            return to_ticket(ticket_id, sent="reopened", at=at)
+    response = again(_page(request, ticket_id, _opened(request, ticket_id), answer=form), wait)
+    response.status_code = 429 if wait is not None else status
+    return response
+
+
+def _opened(request: HttpRequest, ticket_id: UUID) -> visits.Opened:
+    """The request that the browser's cookies open. Raises NotFound, the same for whatever is not there."""
+    token = request.COOKIES.get(COOKIE, "")
+    return visits.open_request_of(ticket_id=ticket_id, token=token, visits=cookies_of(request), now=timezone.now())
 
 
 @private
@@ -88,20 +150,23 @@ def ticket(request: HttpRequest, ticket_id: UUID) -> HttpResponse:
 def rate(request: HttpRequest, ticket_id: UUID) -> HttpResponse:
     """A customer says how well their request was resolved."""
     now = timezone.now()
-    token = request.COOKIES.get(COOKIE, "")
-    opened, contact = requests.open_request(ticket_id=ticket_id, token=token, now=now)
+    opened = _opened(request, ticket_id)
     form = RatingForm(request.POST)
     wait = too_often(request, form)
     if form.is_valid():
         given = form.cleaned_data
         try:
             requests.rate_request(
-                ticket=opened, contact=contact, rating=given["rating"], feedback=given["feedback"], now=now
+                ticket=opened.ticket,
+                contact=opened.contact,
+                rating=given["rating"],
+                feedback=given["feedback"],
+                now=now,
             )
             return to_ticket(ticket_id, sent="rating", at="#rate")
         except DomainError as error:
             form.refuse(error)
-    return again(_page(request, ticket_id, token, AnswerForm(), form), wait)
+    return again(_page(request, ticket_id, opened, rating_form=form), wait)
 
 
 def _preselected(request: HttpRequest) -> int | None:
@@ -111,11 +176,18 @@ def _preselected(request: HttpRequest) -> int | None:
 
 
 def _page(
-    request: HttpRequest, ticket_id: UUID, token: str, form: PlainForm, rating_form: RatingForm | None = None
+    request: HttpRequest,
+    ticket_id: UUID,
+    opened: visits.Opened,
+    *,
+    answer: PlainForm | None = None,
+    rating_form: RatingForm | None = None,
+    closing_form: PlainForm | None = None,
 ) -> HttpResponse:
     now = timezone.now()
-    view = requests.read_request(ticket_id=ticket_id, token=token, now=now)
+    view = requests.view_of(ticket=opened.ticket, contact=opened.contact, opened_as=ticket_id, now=now)
     given = requests.rating_of(view.ticket)
+    may_reopen = closing.can_reopen(ticket=view.ticket, now=now)
     if rating_form is None:
         before = {"rating": given.rating, "feedback": given.feedback} if given else {}
         chosen = _preselected(request)
@@ -129,7 +201,14 @@ def _page(
         "ticket": view.ticket,
         "view": view,
         "thread": _thread(view.messages),
-        "form": form,
+        "form": answer or (ReopenForm() if may_reopen else AnswerForm()),
+        "may_close": closing.can_close(ticket=view.ticket, contact=view.contact),
+        "closing_form": closing_form,
+        "may_reopen": may_reopen,
+        "reopens_until": closing.reopens_until(view.ticket),
+        "was_answered": any(message.kind == "agent" for message in view.messages),
+        "hears_by_mail": is_reachable(view.contact.email),
+        "is_visit": opened.is_visit,
         "sent": sent if sent in SENT else "",
     }
     return page(request, portals.of(view.ticket.workspace), "portal/ticket.html", context)
@@ -170,9 +249,7 @@ def _thread(said: list[requests.Message]) -> list[requests.Message | Lines]:
 @require_safe
 def file(request: HttpRequest, ticket_id: UUID, file_id: UUID) -> HttpResponseBase:
     """A file of the ticket: always a download, never shown by the browser on our address."""
-    attachment = requests.find_file(
-        ticket_id=ticket_id, token=request.COOKIES.get(COOKIE, ""), file_id=file_id, now=timezone.now()
-    )
+    attachment = requests.file_of(ticket=_opened(request, ticket_id).ticket, file_id=file_id)
     try:
         content = attachment.file.open("rb")
     except FileNotFoundError:

@@ -20,6 +20,7 @@ KINDS = {
     "acknowledgement": "a",
     "resolution": "s",
     "notice": "n",
+    "sign_in": "l",
 }
 _LETTERS = {letter: kind for kind, letter in KINDS.items()}
 _ID_MAC_BYTES = 20  # 160 bits

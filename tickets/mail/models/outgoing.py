@@ -15,6 +15,7 @@ KINDS = [
     ("acknowledgement", "Acknowledgement"),
     ("resolution", "Resolution"),
     ("notice", "Notice to an agent"),
+    ("sign_in", "Link to sign in"),
 ]
 STATUSES = [
     ("waiting", "Waiting"),

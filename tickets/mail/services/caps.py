@@ -33,7 +33,8 @@ def held(mail: Outgoing, *, now: dt.datetime) -> str:
         return "Nobody reads mail to this address; it gets no automatic mail."
     if delivery.is_undeliverable(workspace_id=mail.workspace_id, address=mail.recipient):
         return "Mail to this address came back before; it gets no automatic mail."
-    if mail.kind != "notice" and _wrote_automatically(mail):
+    # A sign-in link was asked for on a page, where no machine answers.
+    if mail.kind not in ("notice", "sign_in") and _wrote_automatically(mail):
         return "The last message from this address was automatic; an automatic answer could go on for ever."
     times = _times(mail, now)
     for within, most in LIMITS:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.encoders import encode_base64
 from email.mime.base import MIMEBase
@@ -19,6 +19,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.db.models import Q
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import translation
 
 from tickets import access, markup
 from tickets.lifecycle import ACTIVE
@@ -66,6 +67,19 @@ class NothingToSend(Exception):
 
 
 @dataclass(frozen=True)
+class Written:
+    """What a mail says that is about more than its ticket: its subject, and what its templates show."""
+
+    subject: str
+    context: dict[str, Any]
+    language: str = "en"
+
+
+# By the kind of mail: who knows its words, when apps above this one send it. They sign up in their `AppConfig.ready`.
+writers: dict[str, Callable[[Outgoing, dt.datetime], Written]] = {}
+
+
+@dataclass(frozen=True)
 class Quoted:
     """A message before, as it stands below an answer."""
 
@@ -86,6 +100,8 @@ def compose(outgoing: Outgoing, *, now: dt.datetime) -> EmailMultiAlternatives:
     Its envelope has the one recipient; its header may name everybody who takes part. Raises NothingToSend when
     the comment was deleted, the ticket is in the trash, or it was opened again and is not resolved any more.
     """
+    if outgoing.kind in writers:
+        return _letter(outgoing, writers[outgoing.kind](outgoing, now))
     ticket, comment = outgoing.ticket, outgoing.comment
     if ticket.trashed_at is not None:
         raise NothingToSend("The ticket is in the trash.")
@@ -139,6 +155,21 @@ def compose(outgoing: Outgoing, *, now: dt.datetime) -> EmailMultiAlternatives:
     for file in attached:
         with file.file.open("rb") as content:
             mail.attach(_part(file, content.read()))
+    return mail
+
+
+def _letter(outgoing: Outgoing, written: Written) -> Letter:
+    """A mail whose words come from elsewhere. It belongs to no conversation, so it names no other mail."""
+    context = {"workspace": outgoing.workspace, "language": written.language, **written.context}
+    with translation.override(written.language):
+        mail = Letter(
+            one_line(written.subject),
+            _rendered(outgoing.kind, "txt", context).strip() + "\n",
+            from_email=formataddr((_sender_name(outgoing, None), _address(outgoing))),
+            to=[outgoing.recipient],
+            headers=_headers(outgoing, in_conversation=False),
+        )
+        mail.attach_alternative(_inlined(_rendered(outgoing.kind, "html", context)), "text/html")
     return mail
 
 
@@ -228,7 +259,7 @@ def _without_re(subject: str) -> str:
     return re.sub(r"^(?:re\s*:\s*)+", "", subject, flags=re.IGNORECASE) or subject
 
 
-def _headers(outgoing: Outgoing) -> dict[str, str]:
+def _headers(outgoing: Outgoing, *, in_conversation: bool = True) -> dict[str, str]:
     headers = {
         "Message-ID": f"<{outgoing.message_id}>",
         "X-Helpdesk": str(outgoing.workspace_id),
@@ -236,7 +267,7 @@ def _headers(outgoing: Outgoing) -> dict[str, str]:
     if outgoing.is_automatic or outgoing.kind == "notice":
         # RFC 3834, 5; then what Exchange listens to, and what older absence notices do.
         headers |= {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All", "Precedence": "bulk"}
-    if named := references(outgoing):
+    if in_conversation and (named := references(outgoing)):
         headers["In-Reply-To"] = f"<{named[-1]}>"
         headers["References"] = " ".join(f"<{message_id}>" for message_id in named)
     if outgoing.kind == "reply" and not settings.EMAIL_BACKEND.startswith("anymail."):
@@ -272,7 +303,8 @@ def references(outgoing: Outgoing) -> list[str]:
         sent = Outgoing.unscoped.filter(ticket_id=ticket_id, kind="notice", recipient=outgoing.recipient)
         came: Any = []
     else:
-        sent = Outgoing.unscoped.filter(ticket_id=ticket_id, recipient=outgoing.recipient).exclude(kind="notice")
+        sent = Outgoing.unscoped.filter(ticket_id=ticket_id, recipient=outgoing.recipient)
+        sent = sent.exclude(kind__in=["notice", "sign_in"])
         came = (
             Incoming.unscoped.filter(ticket_id=ticket_id, outcome__in=["ticket_created", "comment_added"])
             .exclude(message_id="")

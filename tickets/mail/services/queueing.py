@@ -14,7 +14,7 @@ import orjson
 from django.conf import settings
 from django.db import connection
 
-from helpdesk.accounts.models import new_id
+from helpdesk.accounts.models import Contact, new_id
 from tickets import dispatch
 from tickets.events import ActorKind, Event
 from tickets.mail import tokens
@@ -161,6 +161,40 @@ def put(wishes: Sequence[Wish], known: dict[UUID, Context], *, round: int = 0) -
             wait = (row.next_at - row.created_at).total_seconds()
             dispatch.queue_after_commit(SEND_TASK, str(row.pk), delay=wait)
     return rows
+
+
+def put_letter(
+    *, kind: str, ticket: Ticket, contact: Contact, cause_id: UUID, content: dict[str, Any], now: dt.datetime
+) -> Outgoing | None:
+    """Queue an automatic mail to a customer that no activity asks for, and that `composing.writers` has the words of.
+
+    `ticket` is one of theirs, from whose mailbox it is sent. `cause_id` is what it is sent for: one mail for each.
+    Call it in the transaction of its cause. None for an address that no mail is sent to.
+    """
+    if not is_reachable(contact.email):
+        return None
+    context, pk = contexts([ticket])[ticket.pk], new_id()
+    row: Outgoing = Outgoing.unscoped.create(
+        pk=pk,
+        workspace_id=ticket.workspace_id,
+        mailbox_id=context.mailbox_id,
+        ticket=ticket,
+        activity_id=cause_id,
+        kind=kind,
+        recipient=contact.email,
+        contact=contact,
+        content=content,
+        message_id=tokens.message_id(kind=kind, ticket_id=ticket.pk, outgoing_id=pk, domain=context.domain),
+        is_automatic=True,
+        status="held" if context.is_test else "waiting",
+        reason=IS_TEST if context.is_test else "",
+        next_at=None if context.is_test else now,
+        ended_at=now if context.is_test else None,
+        created_at=now,
+    )
+    if not context.is_test:
+        dispatch.queue_after_commit(SEND_TASK, str(pk))
+    return row
 
 
 def _concerns_customers(activity: Activity) -> bool:

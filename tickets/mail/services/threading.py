@@ -58,6 +58,9 @@ def _by_signed_id(workspace_id: UUID, ids: Iterable[str], trace: Trace) -> Threa
             if tokens.looks_ours(value):
                 trace.add("thread", "wrong signature", f"{value} has the form of a Message-ID of ours.")
             continue
+        if signed.kind == "sign_in":
+            trace.add("thread", "about no single ticket", f"{value} is a mail with links to all requests.")
+            continue
         ticket = live(workspace_id, signed.ticket_id)
         if ticket is None:
             trace.add("thread", "no ticket", f"{value} is signed; its ticket is not here, or in the trash.")
@@ -93,7 +96,7 @@ def _by_known_id(workspace_id: UUID, ids: Iterable[str], trace: Trace) -> Thread
     names = [*asked, *local_parts]
     sent = Outgoing.objects.for_workspace(workspace_id).filter(provider_id__in=names).exclude(provider_id="")
     for provider_id, ticket_id, kind in sent.values_list("provider_id", "ticket_id", "kind"):
-        if kind != "notice":
+        if kind not in ("notice", "sign_in"):
             known.setdefault(local_parts.get(provider_id, provider_id), ticket_id)
     for value in asked:
         if value in known and (ticket := live(workspace_id, known[value])):
