@@ -88,7 +88,7 @@ def listed(
         rows = rows.filter(category=None)
     elif category:
         rows = rows.filter(category=category)
-    if title and markup.is_text(title):
+    if title:
         rows = rows.filter(title__icontains=title)
     return rows.defer("body", "body_html", "words").order_by("-updated_at", "-pk")
 
@@ -96,7 +96,7 @@ def listed(
 def drafts_about(*, workspace: Workspace, text: str, limit: int) -> list[Article]:
     """Drafts that `text` finds by a word or by a fragment of the title, the last changed first."""
     text = " ".join(text.split())[:200]
-    if not text or not markup.is_text(text):
+    if not text:
         return []
     query = SearchQuery(text, config="helpdesk", search_type="websearch")
     rows = Article.objects.for_workspace(workspace).filter(status=DRAFT)

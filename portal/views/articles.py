@@ -24,7 +24,6 @@ from helpdesk.errors import Conflict, DomainError
 from portal.forms.articles import ArticleCategoryForm, ArticleForm
 from portal.models import Article, ArticleCategory
 from portal.services import articles, reading
-from tickets.markup import is_text
 from tickets.models import Ticket
 from tickets.services import base
 from tickets.views.queue import console
@@ -249,8 +248,6 @@ def for_ticket(request: WorkspaceRequest, ticket_id: UUID) -> HttpResponse:
     """
     ticket = _ticket(request, ticket_id)
     words = " ".join(request.GET.get("q", "").split())[:200]
-    if not is_text(words):
-        words = ""
     workspace = request.workspace
     if words:
         found = reading.search(workspace=workspace, words=words, limit=FOUND)
@@ -267,6 +264,8 @@ def for_ticket(request: WorkspaceRequest, ticket_id: UUID) -> HttpResponse:
         "may_work": request.membership.may(Permission.WORK),
     }
     part = request.GET.get("part", "") if getattr(request, "htmx", False) else "page"
+    # There is a composer beside it: not where the ticket was merged away.
+    context["may_insert"] = part != "page" and ticket.merged_into_id is None and request.membership.may(Permission.NOTE)
     if part in ("found", "menu"):
         return render(request, f"portal/articles/_{part}.html", context)
     context["made"] = articles.made_from(ticket)
@@ -348,7 +347,7 @@ def category_move(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
             refused = CHANGED_MEANWHILE
         if to in (0, len(order) - 1):  # this button has nothing more to do
             direction = "down" if to == 0 else "up"
-    return _changed_list(request, f"{direction}-{chosen.pk}", refused)
+    return _changed_list(request, f"{direction}-{chosen.pk.hex}", refused)
 
 
 @require_POST
