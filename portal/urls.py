@@ -4,7 +4,7 @@ from django.urls import path
 
 from portal.api import chat
 from portal.api import requests as api
-from portal.views import branding, home, requests, settings, visits
+from portal.views import articles, branding, home, reading, requests, settings, visits
 
 app_name = "portal"
 urlpatterns = [
@@ -36,4 +36,23 @@ urlpatterns = [
     # Settings → Portal
     path("settings/portal", settings.settings, name="settings"),
     path("settings/portal/accent", settings.preview, name="settings-accent"),
+    path("portal/<slug:slug>/articles/<slug:article_slug>", reading.article, name="article"),
+]
+
+# Help articles in the console.
+urlpatterns += [
+    path("articles", articles.article_list, name="articles"),
+    path("articles/new", articles.article_new, name="article-new"),
+    path("articles/for-ticket/<uuid:ticket_id>", articles.for_ticket, name="articles-for-ticket"),
+    path("articles/from-ticket/<uuid:ticket_id>", articles.from_ticket, name="article-from-ticket"),
+    path("articles/categories", articles.category_list, name="article-categories"),
+    path("articles/categories/new", articles.category, name="article-category-new"),
+    path("articles/categories/order", articles.category_order, name="article-category-order"),
+    path("articles/categories/<uuid:pk>", articles.category, name="article-category-edit"),
+    path("articles/categories/<uuid:pk>/move", articles.category_move, name="article-category-move"),
+    path("articles/categories/<uuid:pk>/delete", articles.category_delete, name="article-category-delete"),
+    path("articles/<uuid:pk>", articles.article_edit, name="article-edit"),
+    path("articles/<uuid:pk>/text", articles.article_text, name="article-text"),
+    path("articles/<uuid:pk>/unpublish", articles.article_unpublish, name="article-unpublish"),
+    path("articles/<uuid:pk>/delete", articles.article_delete, name="article-delete"),
 ]

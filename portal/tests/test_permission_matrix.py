@@ -24,6 +24,7 @@ from helpdesk.accounts import services as accounts
 from helpdesk.accounts import tokens
 from helpdesk.accounts.models import Invitation, Membership, Team
 from helpdesk.accounts.tests.factories import TeamFactory, WorkspaceFactory
+from portal.tests.article_rows import make_article, make_category
 from tickets.models import (
     Activity,
     Attachment,
@@ -59,11 +60,14 @@ Mailbox, Incoming, BlockedSender, NoticePreference = (
     apps.get_model("mail", name) for name in ("Mailbox", "Incoming", "BlockedSender", "NoticePreference")
 )
 Endpoint, Delivery = (apps.get_model("webhooks", name) for name in ("Endpoint", "Delivery"))
+Article, ArticleCategory = (apps.get_model("portal", name) for name in ("Article", "ArticleCategory"))
 MailSettings, Outgoing, ParsingRule, Undeliverable = (
     apps.get_model("mail", name) for name in ("MailSettings", "Outgoing", "ParsingRule", "Undeliverable")
 )
 CHANGEABLE: tuple[Any, ...] = (
     Activity,
+    Article,
+    ArticleCategory,
     Attachment,
     BlockedSender,
     BusinessHours,
@@ -260,6 +264,22 @@ PAGES = [
     *rows("POST", "automation:macros-run", "agent", macro="$macro", ticket=["$ticket", "$other_ticket"]),
     *rows("GET", "automation:ticket-macros", "agent", "ticket"),
     *rows("POST", "automation:macro-run", "agent", "ticket", "$macro"),
+    # Help articles
+    *rows("GET", "portal:articles", SIGNED_IN),
+    *rows("GET POST", "portal:article-new", "agent"),
+    *rows("GET", "portal:article-edit", SIGNED_IN, "article"),
+    *rows("POST", "portal:article-edit", "agent", "article", title="x", body="x", version="1"),
+    *rows("GET", "portal:article-text", SIGNED_IN, "article"),
+    *rows("POST", "portal:article-unpublish", "agent", "article"),
+    *rows("POST", "portal:article-delete", "admin", "article"),
+    *rows("GET", "portal:articles-for-ticket", SIGNED_IN, "ticket"),
+    *rows("POST", "portal:article-from-ticket", "agent", "ticket"),
+    *rows("GET", "portal:article-categories", "admin"),
+    *rows("GET POST", "portal:article-category-new", "admin", name="x"),
+    *rows("GET POST", "portal:article-category-edit", "admin", "article_category", name="x"),
+    *rows("POST", "portal:article-category-move", "admin", "article_category", direction="down"),
+    *rows("POST", "portal:article-category-order", "admin", category_ids=["$article_category"]),
+    *rows("POST", "portal:article-category-delete", "admin", "article_category"),
     *rows("POST", "slas:give-policy", "agent", "ticket", policy_id="$sla_policy"),
     *rows("GET", "automation:recurring", "admin"),
     *rows("GET POST", "automation:recurring-new", "admin"),
@@ -328,6 +348,7 @@ PAGES = [
     *rows("GET", "portal:settings-accent", "admin"),
     *rows("GET POST", "portal:requests", ANYBODY, "slug"),
     *rows("POST", "portal:sign-out", ANYBODY, "slug"),
+    *rows("GET", "portal:article", ANYBODY, "slug", "$article_slug"),
 ]
 
 API = [
@@ -544,6 +565,9 @@ class World:
             workspace=self.workspace, endpoint_id=self.things["webhook"], message_id=uuid4(), event="ticket.created",
             body="{}", status="failed", created_at=NOW, ended_at=NOW,
         ).pk  # fmt: skip
+        article = make_article(self.workspace, self.members["admin"])
+        self.things |= {"article": article.pk, "article_slug": article.slug}
+        self.things["article_category"] = make_category(self.workspace).pk
         self.own = {role: self._own(member) for role, member in self.members.items()}
         self.belongs_to("agent")
 

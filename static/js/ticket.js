@@ -249,6 +249,60 @@ if (composer) {
     });
   }
 
+  // --- Help articles: from the composer's menu, or from the panel among the properties. A link stands apart from the
+  // words around it, a text in paragraphs of its own.
+  const put = (text, apart) => {
+    const before = body.value.slice(0, body.selectionStart);
+    const behind = body.value.slice(body.selectionEnd);
+    const lead = !before || (apart === " " ? /\s$/.test(before) : before.endsWith(apart)) ? "" : apart;
+    const trail = behind && !/^\s/.test(behind) ? apart : "";
+    if (body.hidden) previewButton.click();
+    body.setRangeText(lead + text + trail, body.selectionStart, body.selectionEnd, "end");
+    body.focus();
+    keep();
+  };
+  const articles = composer.querySelector(".article-menu");
+  if (articles) {
+    const found = document.getElementById("article-list");
+    const search = document.getElementById("article-search");
+    let asked = 0;
+    const load = async (text) => {
+      const mine = ++asked;
+      const answer = await fetch(`${found.dataset.url}&q=${encodeURIComponent(text)}`, { headers: { "HX-Request": "true" } }).catch(() => null);
+      if (answer?.ok && mine === asked) found.innerHTML = await answer.text();
+    };
+    const insert = (option) => {
+      articles.open = false;
+      put(option.dataset.article, " ");
+    };
+    articles.addEventListener("toggle", () => {
+      if (!articles.open) return;
+      search.value = "";
+      load("");
+      search.focus();
+    });
+    search.addEventListener("input", () => load(search.value));
+    search.addEventListener("keydown", async (event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault();
+      await load(search.value); // whoever types quickly means what they typed
+      const first = found.querySelector("[data-article]");
+      if (first && articles.open) insert(first);
+    });
+    found.addEventListener("click", (event) => {
+      const option = event.target.closest("[data-article]");
+      if (option) insert(option);
+    });
+  }
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest?.("[data-insert], [data-insert-from]");
+    if (!button) return;
+    if (button.dataset.insert) return put(button.dataset.insert, " ");
+    const answer = await fetch(button.dataset.insertFrom).catch(() => null);
+    if (!answer?.ok) return toast("The text of this article is not available now.", { tone: "bad" });
+    put((await answer.text()).trim(), "\n\n");
+  });
+
   // --- Cc is changed among the properties.
   composer.querySelector("[data-edit-cc]")?.addEventListener("click", () => {
     const edit = document.getElementById("cc");

@@ -75,6 +75,7 @@ def test_only_html_that_was_sanitised_is_written_into_a_page_as_it_is():
         "comment.body_html",
         "message.html",  # a comment's or the request's, for the customer
         "line.html",  # the same of a chat's line
+        "article.body_html",
         "html",  # the preview of a reply
         "field.help_text",  # our own words
         "body_html",  # of a mail: a comment's, sanitised again
