@@ -19,6 +19,13 @@ SUBJECT = "Erased request"
 NAME = "Erased customer"
 FILE = "erased"
 SHORTEST_PART = 3  # characters of a part of a name that is looked for by itself
+# Mailboxes of roles (RFC 2142), whose names are words like any other.
+ROLES = frozenset(
+    {
+        "abuse", "contact", "ftp", "hello", "help", "hostmaster", "info", "mail", "marketing", "news", "noc", "office",
+        "postmaster", "sales", "security", "support", "team", "usenet", "uucp", "webmaster", "www",
+    }
+)  # fmt: skip
 
 
 def _variants(text: str) -> set[str]:
@@ -58,9 +65,18 @@ class Traces:
 
     @cached_property
     def _parts(self) -> re.Pattern[str] | None:
-        parts = {part for name in self.names for part in re.findall(r"\w+", name) if len(part) >= SHORTEST_PART}
+        parts = {part for name in self.names for part in re.findall(r"\w+", name)}
+        local = self.address.partition("@")[0]
+        if local not in ROLES:
+            parts |= {local, local.capitalize()}  # how somebody is called who gave no name
+        parts = {part for part in parts if len(part) >= SHORTEST_PART}
         # As it is written: “Will” is a name, “will” a word.
         return re.compile(rf"(?<!\w)(?:{_any_of(parts)})(?!\w)") if parts else None
+
+    @property
+    def spellings(self) -> list[str]:
+        """How the address may be written, for those who look for it before they read."""
+        return sorted(_variants(self.address))
 
     def without_address(self, text: str) -> str:
         """The text, in which the other address stands."""

@@ -100,14 +100,16 @@ def find_scope(*, workspace_id: UUID, contact_id: UUID | None, address: str) -> 
 
 def names_of(*, workspace_id: UUID, contact: Contact) -> set[str]:
     """The names under which the customer is known: their own, and those that they gave with what they wrote."""
-    names = {contact.name, contact.display_name}
+    names = {contact.name}
     tickets = Ticket.objects.for_workspace(workspace_id).filter(requester=contact)
     names |= set(tickets.values_list("requester_name", flat=True).distinct())
     comments = Comment.objects.for_workspace(workspace_id).filter(author_contact=contact)
     names |= set(comments.values_list("author_name", flat=True).distinct())
     activities = Activity.objects.for_workspace(workspace_id).filter(actor_contact=contact)
     names |= set(activities.values_list("actor_name", flat=True).distinct())
-    return {name.strip() for name in names if name.strip() and name not in (NAME, TEXT)}
+    # Who gave no name is called by the part before the @: that is no name of a person, but may be any word.
+    called = contact.email.partition("@")[0]
+    return {name.strip() for name in names if name.strip() and name not in (NAME, TEXT, called)}
 
 
 def counts_of(*, workspace_id: UUID, contact_id: UUID | None, scope: Scope) -> dict[str, int]:

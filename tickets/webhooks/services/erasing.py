@@ -23,7 +23,7 @@ def erase_webhooks_of_tickets(*, erasure: Erasure, scope: Scope) -> None:
     when this is called again after that.
     """
     with transaction.atomic():
-        # Whoever makes messages of activities holds the cursor: after this, all that was made of the old words is there.
+        # Whoever makes messages of activities holds the cursor: now all that was made of the old words is there.
         Cursor.objects.get_or_create(pk=1)
         Cursor.objects.select_for_update().get(pk=1)
     ids = Delivery.objects.for_workspace(erasure.workspace_id).filter(activity__ticket__in=scope.all)
@@ -32,7 +32,8 @@ def erase_webhooks_of_tickets(*, erasure: Erasure, scope: Scope) -> None:
         with transaction.atomic():
             rows = Delivery.objects.for_workspace(erasure.workspace_id).select_for_update(of=("self",), no_key=True)
             changed = []
-            for delivery in rows.filter(pk__in=ordered[start : start + AT_ONCE]).order_by("pk"):
+            portion = rows.filter(pk__in=ordered[start : start + AT_ONCE]).select_related("activity")
+            for delivery in portion.order_by("pk"):
                 activity = delivery.activity
                 body = payloads.body_of(activity.payload) if activity is not None else delivery.body
                 error = erasure.traces.clean(delivery.last_error)[:300]
