@@ -143,7 +143,7 @@ def give_portal(workspace: Workspace, word: str, ticket: Ticket, contact: Contac
         workspace=workspace, contact=contact, token_hash=word, created_at=NOW, expires_at=NOW + dt.timedelta(hours=1)
     )
     model["PrivacyRequest"].create(
-        workspace=workspace, kind="export", address_hash=word, requested_by=member.user, created_at=NOW
+        workspace=workspace, kind="export", address_hash=word, requested_by=member.user, created_at=NOW, next_at=NOW
     )
 
 
