@@ -2,9 +2,9 @@
 
 from django.urls import path
 
-from portal.api import chat
+from portal.api import chat, puzzle
 from portal.api import requests as api
-from portal.views import requests
+from portal.views import requests, widget
 
 app_name = "portal"
 urlpatterns = [
@@ -21,5 +21,8 @@ urlpatterns = [
         api.PublicSatisfaction.as_view(),
         name="public-satisfaction",
     ),
+    # Other sites: the widget, and the puzzle before a request
+    path("api/public/challenge", puzzle.Challenge.as_view(), name="public-challenge"),
+    path("portal/<slug:slug>/widget.js", widget.script, name="widget"),
     path("portal/<slug:slug>", requests.submit, name="submit"),
 ]

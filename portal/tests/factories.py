@@ -3,10 +3,12 @@
 import datetime as dt
 from typing import Any
 
+import altcha
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from helpdesk.accounts.models import Membership, Workspace
+from portal.models import PortalSettings
 from portal.services import requests
 from tickets.models import Ticket
 from tickets.services import base, status
@@ -36,3 +38,19 @@ def finish(ticket: Ticket, *moves: str, now: dt.datetime, by: Membership | None 
     for move in moves:
         ticket = status.change_status(ticket=ticket, to=move, actor=actor, now=now)
     return ticket
+
+
+def make_settings(workspace: Workspace, **fields: Any) -> PortalSettings:
+    """The settings of a workspace's portal."""
+    given: PortalSettings = PortalSettings.unscoped.create(
+        workspace=workspace, **{"updated_at": timezone.now()} | fields
+    )
+    return given
+
+
+def solve(puzzle: dict[str, Any]) -> str:
+    """What a browser makes of a puzzle."""
+    challenge = altcha.Challenge.from_dict(puzzle)
+    solution = altcha.solve_challenge(challenge)
+    assert solution is not None
+    return altcha.Payload(challenge, solution).to_base64()

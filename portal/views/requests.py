@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from helpdesk.errors import DomainError, NotFound
 from portal.forms.requests import RATINGS, AnswerForm, PlainForm, RatingForm, RequestForm
-from portal.services import portals, requests
+from portal.services import portals, requests, strangers
 from portal.views.base import COOKIE, again, of_portal, page, private, to_ticket, too_often
 
 LINES_AT_ONCE = 20  # of a chat
@@ -22,13 +23,16 @@ SENT = {"request", "answer", "follow-up", "rating"}
 @of_portal
 def submit(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
     """The public form; after sending, the customer stands on the page of their own request."""
+    form = RequestForm(request.POST, request.FILES) if request.method == "POST" else RequestForm()
+    if portal.settings.asks_proof:
+        form.ask_for_proof(f"{reverse('portal:public-challenge')}?workspace_id={portal.workspace.pk}")
     if request.method != "POST":
-        return page(request, portal, "portal/submit.html", {"form": RequestForm()})
-    form = RequestForm(request.POST, request.FILES)
+        return page(request, portal, "portal/submit.html", {"form": form})
     wait = too_often(request, form)
     if form.is_valid():
-        given = form.cleaned_data
+        given, now = form.cleaned_data, timezone.now()
         try:
+            strangers.let_in(portal=portal, proof=given["proof"], is_proof_needed=False, now=now)
             ticket, token = requests.submit_request(
                 workspace=portal.workspace,
                 subject=given["subject"],
@@ -37,11 +41,12 @@ def submit(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
                 requester_name=given["name"],
                 uploads=given["files"],
                 channel="portal",
-                now=timezone.now(),
+                now=now,
             )
             return to_ticket(ticket.pk, token=token, sent="request")
         except DomainError as error:
             form.refuse(error)
+            wait = getattr(error, "retry_after", None)
     return again(page(request, portal, "portal/submit.html", {"form": form}), wait)
 
 
