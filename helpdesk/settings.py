@@ -83,6 +83,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "axes",
     "csp",
+    "corsheaders",
     "django_filters",
     "django_htmx",
     "lucide",
@@ -104,6 +105,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -396,6 +398,14 @@ CONTENT_SECURITY_POLICY = {
 PERMISSIONS_POLICY: dict[str, list[str]] = {
     name: [] for name in ("camera", "geolocation", "microphone", "payment", "usb", "display-capture")
 }
+# Sites that a workspace lists may call the public API from a browser: `portal.handlers` says which, per workspace.
+# Never with cookies; a bot's key has no place in a page, so `Authorization` is not among the headers.
+CORS_URLS_REGEX = r"^/api/public/"
+CORS_ALLOWED_ORIGINS: list[str] = []
+CORS_ALLOW_METHODS = ["GET", "POST"]
+CORS_ALLOW_HEADERS = ["content-type", "idempotency-key", "x-access-token"]
+CORS_EXPOSE_HEADERS = ["retry-after", "idempotency-replayed"]
+CORS_PREFLIGHT_MAX_AGE = 600
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True

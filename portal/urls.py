@@ -2,9 +2,9 @@
 
 from django.urls import path
 
-from portal.api import chat
+from portal.api import chat, puzzle
 from portal.api import requests as api
-from portal.views import articles, branding, home, reading, requests, settings, visits
+from portal.views import articles, branding, home, reading, requests, settings, visits, widget
 
 app_name = "portal"
 urlpatterns = [
@@ -37,6 +37,9 @@ urlpatterns = [
     path("settings/portal", settings.settings, name="settings"),
     path("settings/portal/accent", settings.preview, name="settings-accent"),
     path("portal/<slug:slug>/articles/<slug:article_slug>", reading.article, name="article"),
+    # Other sites: the widget, and the puzzle before a request
+    path("api/public/challenge", puzzle.Challenge.as_view(), name="public-challenge"),
+    path("portal/<slug:slug>/widget.js", widget.script, name="widget"),
 ]
 
 # Help articles in the console.

@@ -46,7 +46,7 @@ PROBLEM: dict[str, Any] = {
 PROBLEMS = {
     400: "Something in the request is not acceptable; `errors` names it.",
     401: "No token or key, or one that opens nothing.",
-    403: "The role, or the scopes of the key, do not allow this.",
+    403: "The role, the scopes of the key, or the site whose page asks, do not allow this.",
     404: "There is no such thing in this workspace, or no such page.",
     405: "Not with this method.",
     409: "The state of the thing does not permit this now.",

@@ -67,10 +67,13 @@ def rate_of(scope: str) -> tuple[int, int]:
     return int(number), PERIODS[period.strip()[0]]
 
 
-def seconds_to_wait(scope: str, who: str) -> int | None:
-    """Count a request of `who`; None when it may pass, else the seconds until the window ends."""
+def seconds_to_wait(scope: str, who: str, rate: tuple[int, int] | None = None) -> int | None:
+    """Count a request of `who`; None when it may pass, else the seconds until the window ends.
+
+    `rate` is (requests, seconds) where the settings do not say it.
+    """
     global _away_until
-    limit, period = rate_of(scope)
+    limit, period = rate or rate_of(scope)
     if time.monotonic() < _away_until:
         return None
     key = f"throttle:{scope}:{who}"

@@ -1,18 +1,22 @@
 """What the public endpoints share: what a customer may know of a ticket, and how its secret is given."""
 
 import json
+from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpResponseBase
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from helpdesk.accounts.models import Workspace
 from helpdesk.api.views import PublicApiView
 from portal.models import Satisfaction
-from portal.services import requests
+from portal.services import origins, portals, requests
 from tickets.api.serializers import STATUSES, AttachmentOut, attachment, plain
 from tickets.models import Ticket
 
@@ -138,6 +142,26 @@ class CustomerView(PublicApiView):
 
     token: str | None = None
     token_comes_with: tuple[int, ...] = (201,)
+
+    @cached_property
+    def origin(self) -> str | None:
+        """The foreign site whose page asks, as its browser names it; None for our own pages and for servers."""
+        given = self.request.headers.get("Origin")
+        site = urlsplit(settings.SITE_URL)
+        own = (f"{self.request.scheme}://{self.request.get_host()}", f"{site.scheme}://{site.netloc}")
+        return None if given in own else given
+
+    def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:
+        """What no workspace lists goes no further."""
+        super().initial(request, *args, **kwargs)
+        if self.origin is not None:
+            origins.check_anywhere(origin=self.origin)
+
+    def admit(self, workspace: Workspace) -> Workspace:
+        """The workspace, once it is sure that the page which asks may talk to it. Every endpoint passes here."""
+        if self.origin is not None:
+            origins.check(portal=portals.of(workspace), origin=self.origin)
+        return workspace
 
     def finalize_response(  # type: ignore[override]  # an Idempotency-Key repeats plain answers
         self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any

@@ -120,7 +120,7 @@ class ChatView(CustomerView):
     """An endpoint for chatbots."""
 
     throttle_classes: Sequence[Any] = (ChatThrottle,)
-    problems = {"POST": (401, 404, 409)}
+    problems = {"POST": (401, 403, 404, 409)}
     token_comes_with = (200, 201)
     reads: type[serializers.Serializer[Any]] = FromChatIn
 
@@ -132,7 +132,7 @@ class ChatView(CustomerView):
     @cached_property
     def target(self) -> Workspace:
         """The workspace that the body names."""
-        return requests.find_workspace(self.given["workspace_id"])
+        return self.admit(requests.find_workspace(self.given["workspace_id"]))
 
     @cached_property
     def sender(self) -> chats.Sender:

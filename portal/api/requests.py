@@ -23,7 +23,7 @@ from portal.api.base import (
     satisfaction_json,
     ticket_json,
 )
-from portal.services import requests
+from portal.services import portals, requests, strangers
 from tickets.api.serializers import Id, attachment
 from tickets.models import Ticket
 from tickets.services import base
@@ -34,6 +34,11 @@ TOKEN_HEADER = "X-Access-Token"  # noqa: S105 (a name)
 # --- What comes in ----------------------------------------------------------------------------
 
 
+def strangers_field(words: str) -> serializers.CharField:
+    """A text that is empty for most; `portal.services.strangers` says what it must be."""
+    return serializers.CharField(max_length=4000, required=False, allow_blank=True, default="", help_text=words)
+
+
 class RequestIn(StrictSerializer):
     """A customer's request."""
 
@@ -42,6 +47,8 @@ class RequestIn(StrictSerializer):
     description = serializers.CharField(max_length=base.TEXT_LENGTH, help_text="Markdown.")
     requester_email = serializers.CharField(max_length=254, help_text="The customer's e-mail address.")
     requester_name = serializers.CharField(max_length=base.NAME_LENGTH, required=False, allow_blank=True, default="")
+    website = strangers_field("Leave this empty: only machines fill it in.")
+    proof = strangers_field("The solved puzzle of `GET /api/public/challenge`, where the workspace asks for one.")
 
 
 class AnswerIn(StrictSerializer):
@@ -72,7 +79,7 @@ class RatingIn(StrictSerializer):
 class PublicTickets(CustomerView):
     """Submit a request."""
 
-    problems = {"POST": (404,)}
+    problems = {"POST": (403, 404)}
 
     @cached_property
     def given(self) -> dict[str, Any]:
@@ -82,7 +89,7 @@ class PublicTickets(CustomerView):
     @cached_property
     def target(self) -> Workspace:
         """The workspace that the body names."""
-        return requests.find_workspace(self.given["workspace_id"])
+        return self.admit(requests.find_workspace(self.given["workspace_id"]))
 
     def idempotency_owner(self) -> tuple[Workspace, str]:
         """Strangers share nothing: the keys of one address are no keys of another."""
@@ -99,6 +106,8 @@ class PublicTickets(CustomerView):
     @idempotent
     def post(self, request: Request) -> Response:
         """Open a ticket for a customer."""
+        trap, proof = self.given["website"], self.given["proof"]
+        strangers.let_in(portal=portals.of(self.target), trap=trap, proof=proof, is_proof_needed=True, now=self.now)
         ticket, self.token = requests.submit_request(
             workspace=self.target,
             subject=self.given["subject"],
@@ -114,6 +123,8 @@ class PublicTickets(CustomerView):
 
 class PublicTicketDetail(CustomerView):
     """Read a request."""
+
+    problems = {"GET": (403,)}
 
     @extend_schema(
         operation_id="public_tickets_get",
@@ -135,6 +146,7 @@ class PublicTicketDetail(CustomerView):
         query = request.query_params
         token = request.headers.get(TOKEN_HEADER) or query.get("access_token") or query.get("token") or ""
         view = requests.read_request(ticket_id=ticket_id, token=token, now=self.now)
+        self.admit(view.ticket.workspace)
         first, *rest = view.messages
         ticket = ticket_json(view.ticket, opened_as=ticket_id, requester_name=view.requester_name)
         ticket["attachments"] = [attachment(file) for file in first.files]
@@ -145,6 +157,7 @@ class PublicTicketDetail(CustomerView):
 class ByTokenView(CustomerView):
     """What the customer does with one ticket; the body has the token that opens it."""
 
+    problems = {"POST": (403,)}
     reads: type[serializers.Serializer[Any]]
 
     @cached_property
@@ -155,7 +168,11 @@ class ByTokenView(CustomerView):
     @cached_property
     def opened(self) -> tuple[Ticket, Contact]:
         """The ticket that the token opens, and for whom."""
-        return requests.open_request(ticket_id=self.kwargs["ticket_id"], token=self.given["access_token"], now=self.now)
+        ticket, contact = requests.open_request(
+            ticket_id=self.kwargs["ticket_id"], token=self.given["access_token"], now=self.now
+        )
+        self.admit(ticket.workspace)
+        return ticket, contact
 
     def idempotency_owner(self) -> tuple[Workspace, str]:
         """The customer's own keys."""
@@ -199,7 +216,7 @@ class PublicSatisfaction(ByTokenView):
     """Rate how a request was resolved."""
 
     reads = RatingIn
-    problems = {"POST": (409,)}
+    problems = {"POST": (403, 409)}
     token_comes_with = ()  # whoever rates has the token
 
     @extend_schema(

@@ -27,6 +27,14 @@ class TrapInput(forms.TextInput):
         return
 
 
+class ProofInput(forms.HiddenInput):
+    """A hidden control that comes back empty: a solution is good for one request."""
+
+    def format_value(self, value: Any) -> None:
+        """Nothing; the page solves another puzzle."""
+        return
+
+
 class FilesField(forms.FileField):
     """Any number of files, as a list; the services check each of them."""
 
@@ -116,8 +124,15 @@ class RequestForm(CustomerForm):
         widget=TrapInput(attrs={"autocomplete": "off", "tabindex": "-1"}),
     )
 
-    field_order = ["subject", "description", "name", "email", "files", "website"]
-    names = {"requester_name": "name", "requester_email": "email"}
+    # Filled in by portal.js, where the workspace asks for a puzzle.
+    proof = forms.CharField(required=False, max_length=4000, widget=ProofInput())
+
+    field_order = ["subject", "description", "name", "email", "files", "website", "proof"]
+    names = {"requester_name": "name", "requester_email": "email", "proof": ""}  # a hidden field shows no errors
+
+    def ask_for_proof(self, challenge: str) -> None:
+        """Name the address of the puzzle, which the page solves where it has scripts."""
+        self.fields["proof"].widget.attrs["data-challenge"] = challenge
 
     def clean(self) -> dict[str, Any]:
         """Refuse what only machines send, in words that help a person whose browser filled it in."""

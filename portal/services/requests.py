@@ -205,7 +205,7 @@ def can_rate(ticket: Ticket, given: Satisfaction | None, now: dt.datetime) -> bo
 
 def find_workspace(workspace_id: UUID) -> Workspace:
     """The workspace that a request is sent to. Raises NotFound naming `workspace_id`."""
-    workspace = Workspace.objects.filter(pk=workspace_id).first()
+    workspace = Workspace.objects.filter(pk=workspace_id).select_related("portal_settings").first()
     if workspace is None:
         message = _("There is no such workspace.")
         raise NotFound(message, errors={"workspace_id": [message]})

@@ -3,13 +3,14 @@
 import datetime as dt
 from typing import Any
 
+import altcha
 from django.contrib.postgres.search import SearchVector
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 from django.utils.text import slugify
 
 from helpdesk.accounts.models import Membership, Workspace
-from portal.models import Article
+from portal.models import Article, PortalSettings
 from portal.services import requests
 from tickets.markup import render
 from tickets.models import Ticket
@@ -58,3 +59,19 @@ def make_article(workspace: Workspace, title: str = "Reset your password", body:
     words = title_words + SearchVector("body", config="helpdesk", weight="B")
     Article.unscoped.filter(pk=article.pk).update(words=words)
     return article
+
+
+def make_settings(workspace: Workspace, **fields: Any) -> PortalSettings:
+    """The settings of a workspace's portal."""
+    given: PortalSettings = PortalSettings.unscoped.create(
+        workspace=workspace, **{"updated_at": timezone.now()} | fields
+    )
+    return given
+
+
+def solve(puzzle: dict[str, Any]) -> str:
+    """What a browser makes of a puzzle."""
+    challenge = altcha.Challenge.from_dict(puzzle)
+    solution = altcha.solve_challenge(challenge)
+    assert solution is not None
+    return altcha.Payload(challenge, solution).to_base64()

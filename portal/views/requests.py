@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -13,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from helpdesk.errors import Conflict, DomainError, NotAllowed, NotFound
 from portal.forms.requests import RATINGS, AnswerForm, PlainForm, RatingForm, RequestForm
 from portal.forms.visits import ReopenForm
-from portal.services import closing, portals, requests, visits
+from portal.services import closing, portals, requests, strangers, visits
 from portal.views.base import COOKIE, again, of_portal, page, private, to_ticket, too_often
 from portal.views.visits import cookies_of
 from tickets.services.base import is_reachable
@@ -27,13 +28,16 @@ SENT = {"request", "answer", "follow-up", "rating", "solved", "reopened"}
 @of_portal
 def submit(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
     """The public form; after sending, the customer stands on the page of their own request."""
+    form = RequestForm(request.POST, request.FILES) if request.method == "POST" else RequestForm()
+    if portal.settings.asks_proof:
+        form.ask_for_proof(f"{reverse('portal:public-challenge')}?workspace_id={portal.workspace.pk}")
     if request.method != "POST":
-        return page(request, portal, "portal/submit.html", {"form": RequestForm()})
-    form = RequestForm(request.POST, request.FILES)
+        return page(request, portal, "portal/submit.html", {"form": form})
     wait = too_often(request, form)
     if form.is_valid():
-        given = form.cleaned_data
+        given, now = form.cleaned_data, timezone.now()
         try:
+            strangers.let_in(portal=portal, proof=given["proof"], is_proof_needed=False, now=now)
             ticket, token = requests.submit_request(
                 workspace=portal.workspace,
                 subject=given["subject"],
@@ -42,11 +46,12 @@ def submit(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
                 requester_name=given["name"],
                 uploads=given["files"],
                 channel="portal",
-                now=timezone.now(),
+                now=now,
             )
             return to_ticket(ticket.pk, token=token, sent="request")
         except DomainError as error:
             form.refuse(error)
+            wait = getattr(error, "retry_after", None)
     return again(page(request, portal, "portal/submit.html", {"form": form}), wait)
 
 

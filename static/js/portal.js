@@ -1,5 +1,6 @@
-// The portal's one convenience: the files that were chosen are listed, and one that is too large is said at once.
-// Without scripts the browser's own control is seen, and the server says what is too large.
+// The portal's conveniences. The files that were chosen are listed, and one that is too large is said at once; without
+// scripts the browser's own control is seen, and the server says what is too large. Where the workspace asks for a
+// puzzle (puzzle.js), it is solved while somebody types; without scripts the request goes without.
 
 function inWords(bytes) {
   if (bytes < 1024 * 1024) return `${Math.max(1, Math.round(bytes / 1024))} KB`;
@@ -32,4 +33,33 @@ for (const input of document.querySelectorAll('input[type="file"][data-max-bytes
   for (const name of ["dragenter", "dragover"]) drop.addEventListener(name, () => { drop.dataset.drag = ""; });
   for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => { delete drop.dataset.drag; });
   show(); // a browser that comes back to the page may have kept the choice
+}
+
+for (const hidden of document.querySelectorAll("input[data-challenge]")) {
+  const { form } = hidden;
+  let puzzle = null; // { at, proof }: a solution is good for one request and ten minutes
+
+  async function solved() {
+    const answer = await fetch(hidden.dataset.challenge);
+    return solvePuzzle(await answer.json());
+  }
+
+  function prove() {
+    if (!puzzle || Date.now() - puzzle.at > 8 * 60_000) {
+      // What cannot be solved (no network, no https) is left to the server, as without scripts.
+      puzzle = { at: Date.now(), proof: solved().catch(() => "") };
+    }
+    return puzzle.proof;
+  }
+
+  let isReady = false;
+  form.addEventListener("input", prove);
+  form.addEventListener("submit", async (event) => {
+    if (isReady) return;
+    event.preventDefault();
+    hidden.value = await prove();
+    isReady = true;
+    form.requestSubmit(event.submitter);
+  });
+  window.addEventListener("pageshow", () => { [puzzle, isReady, hidden.value] = [null, false, ""]; }); // came back
 }

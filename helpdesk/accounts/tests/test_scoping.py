@@ -26,6 +26,7 @@ MAY_READ_ACROSS = {
     "helpdesk/api/people.py": "members of teams that are scoped already",
     "helpdesk/tasks.py": "forgets old answers of every workspace",
     "portal/services/visits.py": "an address asks for its links of every workspace; a visit is found by its cookie",
+    "portal/services/origins.py": "a preflight names a site, not a workspace",
     "slas/services/jobs.py": "a worker takes the job that a task names, and looks for lost ones of every workspace",
     "tickets/access.py": "a customer's link is found by its secret",
     "tickets/api/serializers.py": "subqueries of tickets that are scoped already",

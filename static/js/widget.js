@@ -1,0 +1,256 @@
+// A button and a dialog on another site, through which its visitors send a request. portal/views/widget.py serves this
+// file together with puzzle.js and the configuration of one portal:
+//
+//   <script src="https://help.example/portal/acme/widget.js" defer></script>
+//
+// data-open-on="#help"  a selector: what is clicked to open the dialog, instead of our own button
+// data-label="Support"  the words on our button
+// data-name, data-email what the form begins with
+// data-lang="de"        the language, where the portal does not say one; else that of the page, or of the browser
+// data-theme="light"    for a site that is only light (or "dark"); else what the visitor's system asks for
+//
+// Everything lives in a shadow tree: the site's styles do not reach it, and its styles do not reach the site. Nothing is
+// kept in the browser. Made for sites with a strict policy: no inline style, no HTML from texts.
+
+function startWidget(config) {
+  const script = document.currentScript;
+  const base = script?.src ? new URL(script.src).origin : config.site;
+  const options = script?.dataset ?? {};
+  if (document.querySelector(`helpdesk-widget[data-portal="${config.workspace_id}"]`)) return;
+
+  const wanted = [config.language, options.lang, document.documentElement.lang, ...navigator.languages];
+  const known = (tag) => config.texts[(tag || "").toLowerCase().split("-")[0]];
+  const texts = known(wanted.find(known)) ?? config.texts.en;
+  const say = (name, values = {}) => texts[name].replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
+
+  // --- What is on the page ------------------------------------------------------------------
+
+  // Attributes by name; `on…` are listeners; the rest are children.
+  function make(tag, attributes = {}, ...children) {
+    const isDrawing = tag === "svg" || tag === "path";
+    const element = isDrawing ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+      else if (value !== false) element.setAttribute(name, value === true ? "" : value);
+    }
+    element.append(...children);
+    return element;
+  }
+
+  function icon(path) {
+    return make("svg", { viewBox: "0 0 24 24", width: 20, height: 20, "aria-hidden": "true" }, make("path", { d: path }));
+  }
+
+  function field(name, tag, attributes, isOptional = false) {
+    const error = `${name}-error`;
+    const input = make(tag, { id: name, name, dir: "auto", required: !isOptional, "aria-describedby": error, ...attributes });
+    const label = make("label", { for: name }, say(name));
+    if (isOptional) label.append(" ", make("span", { class: "muted" }, say("optional")));
+    input.addEventListener("input", () => mark(input, ""));
+    return make("div", { class: "field" }, label, input, make("p", { id: error, class: "error" }));
+  }
+
+  const host = make("helpdesk-widget", { "data-portal": config.workspace_id });
+  const root = host.attachShadow({ mode: "open" });
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(config.styles);
+  root.adoptedStyleSheets = [sheet];
+
+  const trouble = make("div", { class: "trouble", role: "alert" });
+  const send = make("button", { class: "main", type: "submit" }, say("send"));
+  const form = make(
+    "form", { novalidate: true, onsubmit: submit, oninput: prepare },
+    make("p", { class: "muted" }, say("intro")),
+    trouble,
+    field("subject", "input", { maxlength: 255, autocomplete: "off", autofocus: true }),
+    field("description", "textarea", { rows: 5, maxlength: 200000, placeholder: say("hint") }),
+    field("name", "input", { maxlength: 120, autocomplete: "name" }, true),
+    field("email", "input", { type: "email", maxlength: 254, autocomplete: "email", inputmode: "email" }),
+    // A place for files: an input here, and FormData instead of JSON in `post`.
+    make(
+      "div", { class: "trap", "aria-hidden": "true" },
+      make("input", { name: "website", tabindex: -1, autocomplete: "off", "aria-label": say("trap") }),
+    ),
+    send,
+  );
+  const done = make("div", { class: "done", hidden: true });
+  const dialog = make(
+    "dialog", { "aria-labelledby": "title", dir: texts.dir }, // our button stands where the site's own direction ends
+    make(
+      "header", {},
+      make("div", {}, make("p", { class: "muted", dir: "auto" }, config.name), make("h2", { id: "title" }, say("title"))),
+      make("button", { class: "close", type: "button", "aria-label": say("close"), onclick: () => dialog.close() }, icon("M18 6 6 18M6 6l12 12")),
+    ),
+    form, done,
+  );
+  const button = make(
+    "button", { class: "main open", type: "button", "aria-haspopup": "dialog", onclick: open },
+    icon("M12 17h.01M9.1 9a3 3 0 0 1 5.8 1c0 2-2.9 2.5-2.9 4M21 12a9 9 0 0 1-13.3 7.9L3 21l1.1-4.7A9 9 0 1 1 21 12Z"),
+    make("span", {}, options.label || say("label")),
+  );
+  // A landmark of its own, so that nothing stands outside of all landmarks.
+  const place = make("section", { "aria-label": say("region"), lang: texts.lang });
+  if (["light", "dark"].includes(options.theme)) place.style.colorScheme = options.theme;
+  if (config.accent) {
+    place.style.setProperty("--accent", config.accent);
+    place.style.setProperty("--accent-text", config.accent_text);
+  }
+
+  function isAsked(target) {
+    try {
+      return target.closest?.(options.openOn);
+    } catch {
+      return null; // no selector
+    }
+  }
+
+  if (!options.openOn) root.append(button);
+  else document.addEventListener("click", (event) => { if (isAsked(event.target)) { event.preventDefault(); open(); } });
+  place.append(...root.childNodes, dialog);
+  root.append(place);
+  const { elements } = form;
+  const inputs = ["subject", "description", "name", "email"].map((name) => elements[name]);
+  begin();
+  if (document.body) document.body.append(host);
+  else document.addEventListener("DOMContentLoaded", () => document.body.append(host));
+
+  function begin() {
+    form.reset();
+    elements.name.value = options.name ?? "";
+    elements.email.value = options.email ?? "";
+    [form.hidden, done.hidden] = [false, true];
+    complain();
+  }
+
+  function open() {
+    if (!done.hidden) begin();
+    if (!dialog.open) dialog.showModal(); // keeps the focus inside, closes with Escape, and gives the focus back
+  }
+
+  // --- What is wrong ------------------------------------------------------------------------
+
+  function mark(input, message) {
+    input.setAttribute("aria-invalid", String(Boolean(message)));
+    root.getElementById(`${input.id}-error`).textContent = message;
+  }
+
+  // Above the form, read out at once; `portal` adds the way to the page that always works.
+  function complain(message = "", portal = false) {
+    trouble.replaceChildren(...(message ? [make("p", {}, message)] : []));
+    const address = { href: base + config.portal, target: "_blank", rel: "noopener" };
+    if (portal) trouble.append(make("p", {}, make("a", address, say("elsewhere"))));
+  }
+
+  function show(errors) {
+    for (const input of inputs) mark(input, errors[input.name] ?? "");
+    const wrong = inputs.find((input) => errors[input.name]);
+    if (!wrong) return false;
+    complain(say("check"));
+    wrong.focus();
+    return true;
+  }
+
+  function missing() {
+    const errors = {};
+    for (const input of inputs) if (input.required && !input.value.trim()) errors[input.name] = say(`no_${input.name}`);
+    if (!errors.email && !/^[^\s@]+@[^\s@]+\.[^\s@.]+$/.test(elements.email.value.trim())) errors.email = say("bad_email");
+    return errors;
+  }
+
+  // --- The puzzle ---------------------------------------------------------------------------
+
+  let puzzle = null; // { at, proof }: begun with the first key, so that nobody waits for it
+
+  function prepare() {
+    if (config.asks_proof) prove().catch(() => {}); // said when the request is sent
+  }
+
+  function prove() {
+    if (puzzle && Date.now() - puzzle.at < 8 * 60_000) return puzzle.proof;
+    const proof = ask(`/api/public/challenge?workspace_id=${config.workspace_id}`).then(async (answer) => {
+      if (!answer.ok) throw answer;
+      return solvePuzzle(await answer.json());
+    });
+    puzzle = { at: Date.now(), proof };
+    proof.catch(() => { puzzle = null; });
+    return proof;
+  }
+
+  // --- Sending ------------------------------------------------------------------------------
+
+  let attempt = null; // { body, key }: the same request again while nobody answered, so that it is not sent twice
+  let sending = false;
+
+  function ask(path, more = {}) {
+    return fetch(base + path, { credentials: "omit", signal: AbortSignal.timeout(30_000), ...more });
+  }
+
+  async function post() {
+    const [subject, description, name, email] = inputs.map((input) => input.value.trim());
+    const about = { workspace_id: config.workspace_id, website: elements.website.value };
+    const given = { ...about, subject, description, requester_name: name, requester_email: email };
+    const typed = JSON.stringify(given);
+    if (attempt?.typed !== typed) {
+      const proof = config.asks_proof ? await prove() : undefined;
+      puzzle = null; // good for one request
+      const key = crypto.getRandomValues(new Uint32Array(4)).join("-");
+      attempt = { typed, body: JSON.stringify({ ...given, proof }), key };
+    }
+    const headers = { "Content-Type": "application/json", "Idempotency-Key": attempt.key };
+    const answer = await ask("/api/public/tickets", { method: "POST", headers, body: attempt.body });
+    if (answer.status < 500) attempt = null;
+    return answer;
+  }
+
+  async function submit(event) {
+    event.preventDefault();
+    if (sending || show(missing())) return;
+    complain();
+    busy(true);
+    try {
+      let answer = await post();
+      let said = await answer.json();
+      if (said.errors?.proof) [answer, said] = await post().then(async (again) => [again, await again.json()]);
+      if (answer.ok) thank(said);
+      else refused(answer, said);
+    } catch (error) {
+      const isOffline = navigator.onLine === false;
+      complain(say(isOffline ? "offline" : "failed"), !isOffline);
+    } finally {
+      busy(false);
+    }
+  }
+
+  function refused(answer, said) {
+    const errors = {};
+    for (const [name, messages] of Object.entries(said.errors ?? {})) {
+      errors[name.replace("requester_", "")] = messages.join(" ");
+    }
+    if (show(errors)) return;
+    const seconds = Number(answer.headers.get("Retry-After"));
+    if (answer.status === 429) complain(say("too_many", { minutes: Math.max(1, Math.ceil(seconds / 60)) }));
+    else complain(say(errors.website ? "machine" : "failed"), true);
+    elements.website.value = "";
+  }
+
+  function busy(is) {
+    sending = is;
+    send.setAttribute("aria-disabled", is);
+    send.textContent = say(is ? "sending" : "send");
+  }
+
+  function thank({ ticket, accessToken }) {
+    const heading = make("h3", { tabindex: -1 }, say("thanks"));
+    const address = `${base}/portal/tickets/${ticket.id}?token=${encodeURIComponent(accessToken)}`;
+    done.replaceChildren(
+      heading,
+      make("p", {}, say("number", { number: ticket.ticket_number })),
+      make("a", { class: "main", href: address, target: "_blank", rel: "noopener noreferrer" }, say("read")),
+      make("button", { class: "quiet", type: "button", onclick: () => { begin(); elements.subject.focus(); } }, say("again")),
+    );
+    [form.hidden, done.hidden] = [true, false];
+    heading.focus();
+  }
+
+  window.addEventListener("online", () => { if (!sending) complain(); });
+}
