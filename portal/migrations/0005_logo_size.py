@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("portal", "0002_portal")]
+    dependencies = [("portal", "0004_article_words")]
 
     operations = [
         migrations.AddField(

@@ -3,7 +3,7 @@ from django.db.models import Q
 
 
 class Migration(migrations.Migration):
-    dependencies = [("portal", "0002_portal")]
+    dependencies = [("portal", "0005_logo_size")]
 
     operations = [
         migrations.AlterField(

@@ -42,6 +42,6 @@ END $$;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tickets", "0015_chats")]
+    dependencies = [("tickets", "0016_network_of_tokens")]
 
     operations = [migrations.RunSQL(FORWARD, BACK)]
