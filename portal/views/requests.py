@@ -12,6 +12,7 @@ from helpdesk.errors import DomainError, NotFound
 from portal.forms.requests import RATINGS, AnswerForm, PlainForm, RatingForm, RequestForm
 from portal.services import portals, requests
 from portal.views.base import COOKIE, again, of_portal, page, private, to_ticket, too_often
+from tickets.services.base import SUBJECT_LENGTH
 
 LINES_AT_ONCE = 20  # of a chat
 SENT = {"request", "answer", "follow-up", "rating"}
@@ -23,7 +24,9 @@ SENT = {"request", "answer", "follow-up", "rating"}
 def submit(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
     """The public form; after sending, the customer stands on the page of their own request."""
     if request.method != "POST":
-        return page(request, portal, "portal/submit.html", {"form": RequestForm()})
+        return page(
+            request, portal, "portal/submit.html", {"form": RequestForm(initial={"subject": _subject(request)})}
+        )
     form = RequestForm(request.POST, request.FILES)
     wait = too_often(request, form)
     if form.is_valid():
@@ -102,6 +105,11 @@ def rate(request: HttpRequest, ticket_id: UUID) -> HttpResponse:
         except DomainError as error:
             form.refuse(error)
     return again(_page(request, ticket_id, token, AnswerForm(), form), wait)
+
+
+def _subject(request: HttpRequest) -> str:
+    """What a visitor has searched for, on whose page of results the link to the form names it."""
+    return request.GET.get("subject", "")[:SUBJECT_LENGTH]
 
 
 def _preselected(request: HttpRequest) -> int | None:
