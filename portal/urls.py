@@ -31,6 +31,7 @@ urlpatterns = [
     # Each portal: home, submit, language
     path("portal/<slug:slug>", home.home, name="home"),
     path("portal/<slug:slug>/new", requests.submit, name="submit"),
+    path("portal/<slug:slug>/suggestions", home.suggest, name="suggestions"),
     path("portal/<slug:slug>/language", home.language, name="language"),
     path("portal/<slug:slug>/brand.css", branding.brand, name="brand"),
     path("portal/<slug:slug>/logo", branding.logo, name="logo"),

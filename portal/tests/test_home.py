@@ -1,9 +1,13 @@
 """The portal's home, and the language it is read in."""
 
+import gzip
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.staticfiles import finders
+from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import reverse
 from django.utils import translation
@@ -11,6 +15,8 @@ from django.utils import translation
 from helpdesk.accounts.models import Workspace
 from helpdesk.accounts.tests.factories import WorkspaceFactory
 from portal.models import PortalSettings
+from portal.services.suggestions import Suggestions
+from portal.tests.factories import make_request
 from tickets.tests.factories import NOW, make_agent
 
 pytestmark = pytest.mark.django_db
@@ -157,3 +163,40 @@ class TestLanguage:
             headers={"accept-language": "de"},
         )
         assert answer.status_code == 400 and "required" in answer.text
+
+
+class TestWeight:
+    @pytest.mark.parametrize("name", ["home", "submit"])
+    def test_a_page_with_its_styles_and_scripts_is_below_60_kb(
+        self, client: Client, workspace: Workspace, name: str
+    ) -> None:
+        html = client.get(reverse(f"portal:{name}", args=["acme"])).text
+        named = re.findall(r'(?:href|src)="/static/([^"?]+)"', html)
+        assert any(path.startswith("css/tokens") for path in named)
+        parts = [html.encode()] + [Path(str(finders.find(path))).read_bytes() for path in named]
+        assert sum(len(gzip.compress(part, 6)) for part in parts) < 60_000
+
+
+class TestSuggestions:
+    def test_of_few_letters_are_none_and_of_none_is_nothing(self, client: Client, workspace: Workspace) -> None:
+        address = reverse("portal:suggestions", args=["acme"])
+        for words in ("", "  a ", "ab", "xyzzy"):
+            answer = client.get(address, {"q": words})
+            assert answer.status_code == 200 and answer.text.strip() == ""
+        assert "no-store" in client.get(address)["Cache-Control"]
+        assert client.get(reverse("portal:suggestions", args=["nobody"])).status_code == 404
+
+    def test_of_a_strangers_words_never_name_a_request(self, client: Client, workspace: Workspace) -> None:
+        make_request(workspace, subject="Cannot log in at all")
+        assert client.get(reverse("portal:suggestions", args=["acme"]), {"q": "Cannot log in"}).text.strip() == ""
+
+    def test_are_shown_with_what_people_wrote_escaped(self, workspace: Workspace) -> None:
+        ticket, _ = make_request(workspace, subject="<script>alert(1)</script>")
+        found = Suggestions(requests=[ticket])
+        html = render_to_string("portal/_suggestions.html", {"suggestions": found, "workspace": workspace})
+        assert "&lt;script&gt;" in html and "<script>" not in html
+        assert f"Your request {ticket.ticket_number}" in html and 'data-said="1 thing may answer it."' in html
+
+    def test_have_their_place_in_the_form(self, client: Client, workspace: Workspace) -> None:
+        html = client.get(reverse("portal:submit", args=["acme"])).text
+        assert f'data-suggestions="{reverse("portal:suggestions", args=["acme"])}"' in html

@@ -24,7 +24,9 @@ from helpdesk.accounts import services as accounts
 from helpdesk.accounts import tokens
 from helpdesk.accounts.models import Invitation, Membership, Team
 from helpdesk.accounts.tests.factories import TeamFactory, WorkspaceFactory
+from portal.services import portals
 from portal.tests.article_rows import make_article, make_category
+from portal.tests.pictures import png
 from tickets.models import (
     Activity,
     Attachment,
@@ -341,6 +343,7 @@ PAGES = [
     # Portal
     *rows("GET", "portal:home", ANYBODY, "slug"),
     *rows("GET POST", "portal:submit", ANYBODY, "slug"),
+    *rows("GET", "portal:suggestions", ANYBODY, "slug"),
     *rows("POST", "portal:language", ANYBODY, "slug", language="de", next="/portal/acme/new"),
     *rows("GET", "portal:brand", ANYBODY, "slug"),
     *rows("GET", "portal:logo", ANYBODY, "slug"),
@@ -492,6 +495,12 @@ class World:
         attachment = Attachment(workspace=self.workspace, ticket=self.ticket, name="a.txt", size=1)
         attachment.file = ContentFile(b"x", "a.txt")
         attachment.save()
+        portals.change_settings(
+            workspace=self.workspace,
+            by=self.members["owner"],
+            changes={"logo": SimpleUploadedFile("logo.png", png())},
+            now=NOW,
+        )
         invitation, _ = accounts.invite_member(
             workspace=self.workspace,
             email="new@example.com",

@@ -42,6 +42,13 @@ def test_the_form_is_public_and_names_the_workspace(client: Client, workspace: W
     assert 'autocomplete="email"' in page.text and 'autocomplete="name"' in page.text
 
 
+def test_a_subject_in_the_address_stands_in_the_form(client: Client, workspace: Workspace) -> None:
+    page = client.get(reverse("portal:submit", args=["acme"]), {"subject": "<b>locked out</b> " + "x" * 300})
+    value = str(page.context["form"]["subject"].value())
+    assert value.startswith("<b>locked out</b> x") and len(value) == 255
+    assert 'value="&lt;b&gt;locked out' in page.text and nothing_was_written()
+
+
 def test_a_workspace_that_does_not_exist_is_404(client: Client) -> None:
     assert client.get(reverse("portal:submit", args=["nobody"])).status_code == 404
     assert client.post(reverse("portal:submit", args=["nobody"]), FILLED).status_code == 404

@@ -7,9 +7,10 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from portal.services import portals
+from portal.services import portals, suggestions
 from portal.views.base import LANGUAGE_COOKIE, of_portal, page
 
 YEAR = 60 * 60 * 24 * 365
@@ -25,6 +26,16 @@ def home(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
 def _articles(portal: portals.Portal) -> dict[str, Any]:
     """The articles that the page shows; nothing where none is published."""
     return {}
+
+
+@never_cache
+@require_safe
+@of_portal
+def suggest(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
+    """What may answer a request whose subject is being typed: a part of the page with the form."""
+    words = request.GET.get("q", "")
+    found = suggestions.for_words(portal=portal, words=words, visitor=None)
+    return page(request, portal, "portal/_suggestions.html", {"suggestions": found})
 
 
 @require_POST

@@ -18,7 +18,7 @@ from portal.forms.visits import ReopenForm
 from portal.services import closing, portals, requests, strangers, visits
 from portal.views.base import COOKIE, again, of_portal, page, private, to_ticket, too_often
 from portal.views.visits import cookies_of
-from tickets.services.base import is_reachable
+from tickets.services.base import SUBJECT_LENGTH, is_reachable
 
 LINES_AT_ONCE = 20  # of a chat
 SENT = {"request", "answer", "follow-up", "rating", "solved", "reopened"}
@@ -29,7 +29,10 @@ SENT = {"request", "answer", "follow-up", "rating", "solved", "reopened"}
 @of_portal
 def submit(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
     """The public form; after sending, the customer stands on the page of their own request."""
-    form = RequestForm(request.POST, request.FILES) if request.method == "POST" else RequestForm()
+    if request.method == "POST":
+        form = RequestForm(request.POST, request.FILES)
+    else:
+        form = RequestForm(initial={"subject": _subject(request)})
     if portal.settings.asks_proof:
         form.ask_for_proof(f"{reverse('portal:public-challenge')}?workspace_id={portal.workspace.pk}")
     if request.method != "POST":
@@ -174,6 +177,11 @@ def rate(request: HttpRequest, ticket_id: UUID) -> HttpResponse:
         except DomainError as error:
             form.refuse(error)
     return again(_page(request, ticket_id, opened, rating_form=form), wait)
+
+
+def _subject(request: HttpRequest) -> str:
+    """What a visitor has searched for, on whose page of results the link to the form names it."""
+    return request.GET.get("subject", "")[:SUBJECT_LENGTH]
 
 
 def _preselected(request: HttpRequest) -> int | None:

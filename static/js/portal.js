@@ -1,10 +1,14 @@
-// The portal's conveniences. The files that were chosen are listed, and one that is too large is said at once; without
-// scripts the browser's own control is seen, and the server says what is too large. Where the workspace asks for a
-// puzzle (puzzle.js), it is solved while somebody types; without scripts the request goes without.
+// The portal's conveniences: the files that were chosen are listed, and one that is too large is said at once; while a
+// subject is typed, what may answer it is looked up; and where the workspace asks for a puzzle (puzzle.js), it is solved
+// while somebody types. The pages work without them.
+
+const language = document.documentElement.lang || "en";
+
+// --- Files. Without scripts the browser's own control is seen, and the server says what is too large.
 
 function inWords(bytes) {
-  if (bytes < 1024 * 1024) return `${Math.max(1, Math.round(bytes / 1024))} KB`;
-  return `${Number((bytes / 1024 / 1024).toFixed(1))} MB`;
+  const [unit, value] = bytes < 1024 * 1024 ? ["kilobyte", Math.max(1, Math.round(bytes / 1024))] : ["megabyte", bytes / 1024 / 1024];
+  return new Intl.NumberFormat(language, { style: "unit", unit, maximumFractionDigits: 1 }).format(value);
 }
 
 for (const input of document.querySelectorAll('input[type="file"][data-max-bytes]')) {
@@ -17,10 +21,11 @@ for (const input of document.querySelectorAll('input[type="file"][data-max-bytes
       const row = document.createElement("li");
       const [name, size] = [document.createElement("span"), document.createElement("span")];
       name.textContent = file.name;
+      name.dir = "auto";
       size.textContent = inWords(file.size);
       if (file.size > limit) {
         row.dataset.tone = "bad";
-        size.textContent += `, too large: up to ${inWords(limit)} are possible`;
+        size.textContent += `, ${list.dataset.tooLarge.replace("{limit}", inWords(limit))}`;
       }
       row.append(name, size);
       return row;
@@ -34,6 +39,8 @@ for (const input of document.querySelectorAll('input[type="file"][data-max-bytes
   for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => { delete drop.dataset.drag; });
   show(); // a browser that comes back to the page may have kept the choice
 }
+
+// --- The puzzle. Without scripts the request goes without.
 
 for (const hidden of document.querySelectorAll("input[data-challenge]")) {
   const { form } = hidden;
@@ -62,4 +69,50 @@ for (const hidden of document.querySelectorAll("input[data-challenge]")) {
     form.requestSubmit(event.submitter);
   });
   window.addEventListener("pageshow", () => { [puzzle, isReady, hidden.value] = [null, false, ""]; }); // came back
+}
+
+// --- Suggestions. Their place is kept free, so that nothing on the page moves when they come.
+
+const PAUSE = 250; // ms without a key
+const FEWEST = 3; // letters
+
+for (const place of document.querySelectorAll("[data-suggestions]")) {
+  const subject = place.closest("form").elements.subject;
+  const [hint, found, status] = ["hint", "found", "status"].map((part) => place.querySelector(`[data-${part}]`));
+  let timer, asking, asked = "";
+
+  function show(html) {
+    found.innerHTML = html; // of our own server, which escapes what people wrote
+    const said = found.firstElementChild?.dataset.said ?? "";
+    hint.hidden = Boolean(said);
+    if (status.textContent !== said) status.textContent = said;
+    delete place.dataset.open;
+  }
+
+  async function ask() {
+    const words = subject.value.trim();
+    if (words === asked) return;
+    asked = words;
+    asking?.abort();
+    if (words.length < FEWEST) return show("");
+    asking = new AbortController();
+    try {
+      const answer = await fetch(`${place.dataset.suggestions}?${new URLSearchParams({ q: words })}`, { signal: asking.signal });
+      show(answer.ok ? await answer.text() : "");
+    } catch {
+      // A newer question took its place, or there is no connection: the form goes on without.
+    }
+  }
+
+  subject.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(ask, PAUSE);
+  });
+  place.addEventListener("click", (event) => {
+    const more = event.target.closest("[data-more]");
+    if (!more) return;
+    const isOpen = place.toggleAttribute("data-open");
+    more.setAttribute("aria-expanded", String(isOpen));
+  });
+  ask(); // a form that came back filled in
 }

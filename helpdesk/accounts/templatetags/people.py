@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.dateformat import format as format_date
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 register = template.Library()
 
@@ -41,7 +42,9 @@ def ago(moment: dt.datetime | None, now: dt.datetime | None = None) -> str:
         return _("just now") if seconds >= 0 else _("in a moment")
     if distance >= _RELATIVE_FOR:
         local = timezone.localtime(moment)
-        return format_date(local, "j M" if local.year == timezone.localtime(now).year else "j M Y")
+        # Django's codes of date formats: a language may say "j. M".
+        short, long = pgettext("date format", "j M"), pgettext("date format", "j M Y")
+        return format_date(local, short if local.year == timezone.localtime(now).year else long)
     if distance < _HOUR:
         words = _("%(number)s min") % {"number": int(distance // _MINUTE)}
     elif distance < _DAY:

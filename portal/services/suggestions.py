@@ -1,0 +1,51 @@
+"""What may answer somebody before they send a request: help articles, and requests of their own that are alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from helpdesk.accounts.models import Contact
+from portal.services.portals import Portal
+from tickets.models import Ticket
+
+FEWEST_LETTERS = 3
+MOST_LETTERS = 200  # of what is typed; the rest says nothing new
+ARTICLES = 3
+REQUESTS = 2
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """What is offered while somebody types."""
+
+    articles: Sequence[Any] = ()  # each with title, slug and, in `excerpt`, what the article says of the words
+    requests: Sequence[Ticket] = ()  # the visitor's own
+
+    def __len__(self) -> int:
+        """How many there are; none is false."""
+        return len(self.articles) + len(self.requests)
+
+    @property
+    def more(self) -> int:
+        """How many there are besides the first."""
+        return max(len(self) - 1, 0)
+
+
+def for_words(*, portal: Portal, words: str, visitor: Contact | None) -> Suggestions:
+    """What may answer a request with this subject; nothing for a word or two letters.
+
+    `visitor` is the contact whose requests this browser may read, None for a stranger: nobody is told of requests
+    that are not their own.
+    """
+    words = words.strip()[:MOST_LETTERS]
+    if len(words) < FEWEST_LETTERS:
+        return Suggestions()
+    return Suggestions(articles=_articles(portal, words), requests=_requests(visitor, words) if visitor else ())
+
+
+def _articles(portal: Portal, words: str) -> Sequence[Any]:
+    return ()
+
+
+def _requests(visitor: Contact, words: str) -> Sequence[Ticket]:
+    return ()
