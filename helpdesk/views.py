@@ -12,6 +12,7 @@ from django.core.paginator import Paginator
 from django.db import DatabaseError, connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.utils import translation
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_safe
 from kombu.exceptions import KombuError, OperationalError
@@ -138,6 +139,8 @@ def dev_mail_raw(request: HttpRequest, name: str) -> HttpResponse:
 
 def csrf_refused(request: HttpRequest, reason: str = "") -> HttpResponse:
     """The form's token is missing or old: say what to do."""
+    if _is_for_customers(request):
+        return _to_customers(request, 403)
     return render(
         request,
         "403.html",
@@ -153,9 +156,21 @@ def _page(status: int) -> Any:
             detail = {404: NOTHING_HERE}.get(status, title)
             body = problem_body(status, detail, code=title.lower().replace(" ", "_"))
             return JsonResponse(body, status=status, content_type=CONTENT_TYPE)
+        if status != 500 and _is_for_customers(request):  # what broke may break the portal's shell, too
+            return _to_customers(request, status)
         return render(request, f"{status}.html", {"exception": str(exception or "")}, status=status)
 
     return handler
+
+
+def _is_for_customers(request: HttpRequest) -> bool:
+    return request.path.startswith("/portal/")
+
+
+def _to_customers(request: HttpRequest, status: int) -> HttpResponse:
+    """What went wrong, in the customer's language and words: nothing of workspaces and roles."""
+    with translation.override(translation.get_language_from_request(request)):
+        return render(request, "portal/problem.html", {"status": status}, status=status)
 
 
 bad_request, forbidden, not_found, server_error = _page(400), _page(403), _page(404), _page(500)
