@@ -147,8 +147,9 @@ def _found(row: dict[str, Any]) -> Found:
 
 # Words that say nothing are left out in the four languages of the portal. A word that a published article has (the last
 # one: that one begins with) is known. For others the nearest words are looked for among those that begin with one of
-# its first two letters, by edit distance (Levenshtein); where one is longer, its beginning may be near, too, which costs
-# 1 more. Or it is two words that were written as one. Only what a published article has is named: drafts tell nothing.
+# its first two letters, by edit distance (Levenshtein); where one is longer, its beginning may be near, too, which
+# costs 1 more. Or it is two words that were written as one. Only what a published article has is named: drafts tell
+# nothing.
 _NEAR = """
 WITH asked AS (
     SELECT typed.n, typed.n = max(typed.n) OVER () AS is_last, lexeme, typed.word AS typed
@@ -171,7 +172,8 @@ FROM told LEFT JOIN LATERAL (
         SELECT word, least(
             levenshtein_less_equal(word, lexeme, 3),
             CASE WHEN length(word) > long THEN levenshtein_less_equal(left(word, long), lexeme, 2) + 1
-                 WHEN length(word) BETWEEN 5 AND long THEN levenshtein_less_equal(word, left(lexeme, length(word)), 2) + 1
+                 WHEN length(word) BETWEEN 5 AND long
+                 THEN levenshtein_less_equal(word, left(lexeme, length(word)), 2) + 1
             END
         ) AS distance
         FROM article_words
