@@ -4,7 +4,7 @@ from django.urls import path
 
 from portal.api import chat
 from portal.api import requests as api
-from portal.views import requests
+from portal.views import reading, requests
 
 app_name = "portal"
 urlpatterns = [
@@ -22,4 +22,10 @@ urlpatterns = [
         name="public-satisfaction",
     ),
     path("portal/<slug:slug>", requests.submit, name="submit"),
+    # Help articles
+    path("portal/<slug:slug>/search", reading.search, name="search"),
+    path("portal/<slug:slug>/categories/<slug:category_slug>", reading.category, name="category"),
+    path("portal/<slug:slug>/articles/<slug:article_slug>", reading.article, name="article"),
+    path("portal/<slug:slug>/articles/<slug:article_slug>/feedback", reading.feedback, name="article-feedback"),
+    path("portal/<slug:slug>/articles/<slug:article_slug>/view", reading.viewed, name="article-view"),
 ]

@@ -477,6 +477,39 @@ def find_article(workspace: Workspace, slug: str) -> Article:
     return article
 
 
+_HEADING = re.compile(r"<h([1-4])>(.*?)</h\1>", re.DOTALL)
+_LOWEST_HEADING = 6
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of an article: where it begins (an id in the page) and what its heading says."""
+
+    anchor: str
+    title: str
+
+
+def laid_out(html: str) -> tuple[str, list[Part]]:
+    """The sanitised text of an article as its page shows it, and its main parts.
+
+    Whatever headings its author chose, the highest of them stand right below the title (h2), and each has an id.
+    """
+    levels = [int(level) for level, _ in _HEADING.findall(html)]
+    parts: list[Part] = []
+    lower = 2 - min(levels, default=2)
+    number = 0
+
+    def heading(found: re.Match[str]) -> str:
+        nonlocal number
+        number += 1
+        level, anchor = min(int(found[1]) + lower, _LOWEST_HEADING), f"part-{number}"
+        if level == 2 and (title := plain(found[2])):
+            parts.append(Part(anchor, title))
+        return f'<h{level} id="{anchor}">{found[2]}</h{level}>'
+
+    return _HEADING.sub(heading, html), parts
+
+
 def related(article: Article, limit: int = RELATED) -> list[Found]:
     """Published articles that share words with the title of this one, then others of its category. Three queries."""
     found = suggest(workspace=article.workspace, text=article.title, limit=limit, without=[article.pk])
@@ -494,25 +527,27 @@ def related(article: Article, limit: int = RELATED) -> list[Found]:
 # --- Saying whether it helped ---------------------------------------------------------------------
 
 
-def visitor_of(*, network: str, agent: str, day: dt.date | None = None) -> str:
+def visitor_of(*, network: str, agent: str, about: str) -> str:
     """A name for a browser that tells nothing about it: HMAC-SHA256 under the server's secret (RFC 2104), as hex.
 
-    `network` is the neighbourhood of its address, `agent` its User-Agent. With `day` the name lasts for that day only.
+    `network` is the neighbourhood of its address, `agent` its User-Agent. `about` (an article, a day) makes names that
+    cannot be compared with those about anything else.
     """
-    said = "\0".join([network, agent[:500], day.isoformat() if day else ""])
+    said = "\0".join([network, agent[:500], about])
     return salted_hmac("portal.visitor", said, algorithm="sha256").hexdigest()
 
 
 def rate_article(
-    *, article: Article, visitor: str, is_helpful: bool, comment: str = "", now: dt.datetime
+    *, article: Article, visitor: str, is_helpful: bool, comment: str | None = None, now: dt.datetime
 ) -> ArticleFeedback:
     """Keep whether an article helped this visitor; a second answer replaces the first, and the counts follow.
 
-    The comment is cut out where the article helped. Raises InvalidInput (`comment`: no text, or longer than 1,000
-    characters) and NotFound (the article is not published any more). The article is locked, so that two answers at the
-    same time are both counted, and two of the same visitor as one.
+    Without a comment (None) an earlier one stays, unless the answer changes. Raises InvalidInput (`comment`: no text, or
+    longer than 1,000 characters) and NotFound (the article is not published any more). The article is locked, so that
+    two answers at the same time are both counted, and two of the same visitor as one.
     """
-    comment = clean_text("comment", comment, longest=COMMENT_LENGTH, required=False)
+    if comment is not None:
+        comment = clean_text("comment", comment, longest=COMMENT_LENGTH, required=False)
     with transaction.atomic():
         locked = published(article.workspace).select_for_update(of=("self",)).filter(pk=article.pk).only("pk").first()
         if locked is None:
@@ -525,6 +560,8 @@ def rate_article(
             feedback = ArticleFeedback(
                 workspace_id=article.workspace_id, article=locked, visitor=visitor, created_at=now
             )
+        if comment is None:
+            comment = feedback.comment if before is is_helpful else ""
         feedback.is_helpful, feedback.comment, feedback.updated_at = is_helpful, comment, now
         feedback.save()
         if before is not is_helpful:
