@@ -16,7 +16,7 @@ from uuid import UUID
 from django.contrib.postgres.search import SearchQuery, SearchRank, TrigramWordSimilarity
 from django.core.cache import cache
 from django.db import connection, transaction
-from django.db.models import Case, Count, F, FloatField, Q, QuerySet, TextField, Value, When, Window
+from django.db.models import Count, F, Q, QuerySet, TextField, Value, Window
 from django.db.models.functions import Cast, RowNumber, Upper
 from django.utils.crypto import salted_hmac
 from django.utils.html import format_html_join, strip_tags
@@ -42,9 +42,13 @@ _EXCERPT = 180  # characters
 _SEARCHED_FOR_EXCERPT = 20_000  # characters of an article that its excerpt is looked for in
 _WEIGHTS = [0.05, 0.1, 0.2, 1.0]  # of D, C, B and A: a word in the title counts more than any number in the body
 _WORD = re.compile(r"\w+")
+_MEANS_IT = re.compile(r"\"|(^|\s)-")
 # Private use characters, which are taken out of the text first: no text can pretend to be marked.
 _START, _STOP = "\ue000", "\ue001"
 _NO_MARKS = str.maketrans("", "", _START + _STOP)
+
+
+_BEST_FIRST = ("-score", "-view_count", "title", "pk")
 
 
 @dataclass(frozen=True)
@@ -99,10 +103,11 @@ def published(workspace: Workspace) -> "QuerySet[Article]":
 
 
 def search(*, workspace: Workspace, words: str, limit: int = 10) -> list[Found]:
-    """Published articles that match what a person typed, best first; none for an empty text. Four queries at most.
+    """Published articles that match what a person typed, best first; none for an empty text. Five queries at most.
 
     Quotes, `or` and a leading `-` mean what they do elsewhere on the web. The last word matches as a beginning, too.
-    Where fewer than three articles match, those that come close follow, marked `is_close`.
+    Where fewer than three articles match, those that come close follow, marked `is_close`; not for somebody who uses
+    quotes or a minus, who means what they say.
     """
     words = " ".join(words.replace("\0", " ").split())[:LONGEST_QUERY]
     if not words or limit < 1:
@@ -112,12 +117,12 @@ def search(*, workspace: Workspace, words: str, limit: int = 10) -> list[Found]:
         published(workspace)
         .filter(words=query)
         .annotate(score=SearchRank(F("words"), query, weights=_WEIGHTS), query=Cast(query, TextField()))
-        .order_by("-score", "-view_count", "title", "pk")
+        .order_by(*_BEST_FIRST)
     )
     rows = _rows(exact, limit, "query")
     asked = rows[0]["query"] if rows else ""
     found = [_found(row) for row in rows]
-    if len(found) < min(FEW, limit):
+    if len(found) < min(FEW, limit) and not _MEANS_IT.search(words):
         close, close_query = _close(workspace, words, limit - len(found), exclude=[one.id for one in found])
         rows += close
         found += [replace(_found(row), is_close=True) for row in close]
@@ -200,39 +205,42 @@ ORDER BY told.n, near.distance, near.likeness DESC, near.word
 
 
 def _close(workspace: Workspace, words: str, limit: int, exclude: list[UUID]) -> tuple[list[dict[str, Any]], str]:
-    """Articles that have words near to these, or some of them, or a title like them; and the query for the words."""
+    """Articles that have words near to all of these; if few, also to some of them, or a title that is like them.
+
+    And the full-text query of all near words, which is what excerpts mark.
+    """
     typed = [word[:40] for word in _WORD.findall(words)][:MOST_WORDS]
-    groups = _near_words(workspace, typed)
+    groups = _near_words(workspace, typed) if typed else None
+    if groups is None:
+        return [], ""
     every, best, some = (
         joined.join(f"({' | '.join(group[:most])})" for group in groups)
         for joined, most in ((" & ", NEAR_WORDS), (" & ", 1), (" | ", NEAR_WORDS))
     )
-    articles = published(workspace).exclude(pk__in=exclude).annotate(upper_title=Upper("title"))
-    # At least three characters have a trigram of their own.
-    alike = Q(upper_title__trigram_word_similar=Upper(Value(words))) if len(words) >= 3 else Q(pk=None)
-    likeness = TrigramWordSimilarity(words, "title")
-    if not groups:
-        return _rows(articles.filter(alike).annotate(score=likeness).order_by("-score", "title", "pk"), limit), ""
-    articles = articles.filter(Q(words=Lexemes(some)) | alike).annotate(
-        score=Case(
-            When(words=Lexemes(best), then=Value(3.0)),
-            When(words=Lexemes(every), then=Value(2.0)),
-            default=Value(0.0),
-            output_field=FloatField(),
-        )
-        + SearchRank(F("words"), Lexemes(some), weights=_WEIGHTS)
-        + likeness
-    )
-    return _rows(articles.order_by("-score", "-view_count", "title", "pk"), limit), some
+    articles = published(workspace).exclude(pk__in=exclude)
+    rows: list[dict[str, Any]] = []
+    if groups:
+        rank = SearchRank(F("words"), Lexemes(best), weights=_WEIGHTS)
+        rows = _rows(articles.filter(words=Lexemes(every)).annotate(score=rank).order_by(*_BEST_FIRST), limit)
+    if len(exclude) + len(rows) < min(FEW, limit):
+        rank, alike = TrigramWordSimilarity(words, "title"), Q(upper_title__trigram_word_similar=Upper(Value(words)))
+        if groups:
+            rank, alike = rank + SearchRank(F("words"), Lexemes(some), weights=_WEIGHTS), alike | Q(words=Lexemes(some))
+        others = articles.exclude(pk__in=[row["id"] for row in rows]).annotate(upper_title=Upper("title"), score=rank)
+        rows += _rows(others.filter(alike).order_by(*_BEST_FIRST), limit - len(rows))
+    return rows, some
 
 
-def _near_words(workspace: Workspace, typed: Sequence[str]) -> list[list[str]]:
-    """For each word that can match anything: itself, or what it may have meant, nearest first, as terms of a query."""
-    if not typed:
-        return []
+def _near_words(workspace: Workspace, typed: Sequence[str]) -> list[list[str]] | None:
+    """For each word that can match anything: itself, or what it may have meant, nearest first, as terms of a query.
+
+    None where all words are of the kind that says nothing, such as "the".
+    """
     with connection.cursor() as cursor:
         cursor.execute(_NEAR, {"workspace": workspace.pk, "words": list(typed)})
         rows = cursor.fetchall()
+    if not rows:
+        return None
     groups: dict[int, list[tuple[int, str]]] = {}
     for n, lexeme, is_last, is_known, word, distance, is_phrase in rows:
         group = groups.setdefault(n, [])
@@ -361,7 +369,7 @@ WITH tokens AS (
     WHERE articles > 0 AND articles < %(common)s AND (total < 4 OR articles <= total * 0.6)
     ORDER BY weight DESC LIMIT %(telling)s
 ), scored AS (
-    SELECT articles.id, count(*) AS having,
+    SELECT articles.id, count(*) AS words_in_it,
            sum(weight * CASE WHEN words @@ (term || ':A')::tsquery THEN 2 ELSE 1 END) AS score,
            bool_or(words @@ (term || ':A')::tsquery) AS in_title
     FROM telling JOIN articles ON words @@ term::tsquery
@@ -369,7 +377,7 @@ WITH tokens AS (
     GROUP BY articles.id
 )
 SELECT id, score FROM scored, (SELECT sum(weight) AS weight, count(*) AS telling FROM telling) AS all_words
-WHERE score >= all_words.weight * %(enough)s AND (having > 1 OR (in_title AND telling <= 2))
+WHERE score >= all_words.weight * %(enough)s AND (words_in_it > 1 OR (in_title AND telling <= 2))
 ORDER BY score DESC, id LIMIT %(limit)s
 """
 _BEGINNING = 12  # words
@@ -542,9 +550,9 @@ def rate_article(
 ) -> ArticleFeedback:
     """Keep whether an article helped this visitor; a second answer replaces the first, and the counts follow.
 
-    Without a comment (None) an earlier one stays, unless the answer changes. Raises InvalidInput (`comment`: no text, or
-    longer than 1,000 characters) and NotFound (the article is not published any more). The article is locked, so that
-    two answers at the same time are both counted, and two of the same visitor as one.
+    Without a comment (None) an earlier one stays, unless the answer changes. Raises InvalidInput (`comment`: no text,
+    or longer than 1,000 characters) and NotFound (the article is not published any more). The article is locked, so
+    that two answers at the same time are both counted, and two of the same visitor as one.
     """
     if comment is not None:
         comment = clean_text("comment", comment, longest=COMMENT_LENGTH, required=False)
