@@ -574,8 +574,8 @@ def rate_article(
         feedback.save()
         if before is not is_helpful:
             published(article.workspace).filter(pk=article.pk).update(
-                helpful_count=F("helpful_count") + is_helpful - (before is True),
-                unhelpful_count=F("unhelpful_count") + (not is_helpful) - (before is False),
+                helpful_count=F("helpful_count") + int(is_helpful) - int(before is True),
+                unhelpful_count=F("unhelpful_count") + int(not is_helpful) - int(before is False),
             )
     return feedback
 

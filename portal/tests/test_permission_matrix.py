@@ -24,6 +24,8 @@ from helpdesk.accounts import services as accounts
 from helpdesk.accounts import tokens
 from helpdesk.accounts.models import Invitation, Membership, Team
 from helpdesk.accounts.tests.factories import TeamFactory, WorkspaceFactory
+from portal.models import ArticleCategory
+from portal.tests import factories as portal_rows
 from tickets.models import (
     Activity,
     Attachment,
@@ -320,6 +322,12 @@ PAGES = [
     *rows("POST", "webhooks:replay", "admin", "webhook", "$hook_delivery"),
     # Portal
     *rows("GET POST", "portal:submit", ANYBODY, "slug"),
+    # Help articles, for visitors
+    *rows("GET", "portal:search", ANYBODY, "slug"),
+    *rows("GET", "portal:category", ANYBODY, "slug", "$article_category_slug"),
+    *rows("GET", "portal:article", ANYBODY, "slug", "$article_slug"),
+    *rows("POST", "portal:article-feedback", ANYBODY, "slug", "$article_slug", helpful="yes"),
+    *rows("POST", "portal:article-view", ANYBODY, "slug", "$article_slug"),
 ]
 
 API = [
@@ -499,6 +507,7 @@ class World:
             ).pk,
             "recurring": Recurring.unscoped.create(workspace=self.workspace, **RECURRING | {"name": "r"}).pk,
             "slug": self.workspace.slug,
+            **self.shelf(),
         }
         self.things["dry_run"] = DryRun.unscoped.create(
             workspace=self.workspace,
@@ -556,6 +565,14 @@ class World:
     def belongs_to(self, role: str) -> None:
         """Let the things called `own_…` be those of the member with this role."""
         self.things |= self.own[role]
+
+    def shelf(self) -> dict[str, Any]:
+        """Addresses of a published article and of its category."""
+        category = ArticleCategory.unscoped.create(
+            workspace=self.workspace, name="Shelf", slug="shelf", created_at=NOW, updated_at=NOW
+        )
+        published = portal_rows.make_article(self.workspace, category=category)
+        return {"article_category_slug": category.slug, "article_slug": published.slug}
 
     def filled(self, value: Any) -> Any:
         """`$name` in a row's body stands for a thing of this world."""
