@@ -38,7 +38,12 @@ urlpatterns = [
     # Settings → Portal
     path("settings/portal", settings.settings, name="settings"),
     path("settings/portal/accent", settings.preview, name="settings-accent"),
+    # Help articles
+    path("portal/<slug:slug>/search", reading.search, name="search"),
+    path("portal/<slug:slug>/categories/<slug:category_slug>", reading.category, name="category"),
     path("portal/<slug:slug>/articles/<slug:article_slug>", reading.article, name="article"),
+    path("portal/<slug:slug>/articles/<slug:article_slug>/feedback", reading.feedback, name="article-feedback"),
+    path("portal/<slug:slug>/articles/<slug:article_slug>/view", reading.viewed, name="article-view"),
     # Other sites: the widget, and the puzzle before a request
     path("api/public/challenge", puzzle.Challenge.as_view(), name="public-challenge"),
     path("portal/<slug:slug>/widget.js", widget.script, name="widget"),

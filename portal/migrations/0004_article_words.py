@@ -6,17 +6,13 @@ import django.db.models.manager
 from django.contrib.postgres.operations import CreateExtension
 from django.db import migrations, models
 
-# Words only: no numbers, addresses and parts of compounds with a hyphen, which nobody corrects. What is known already
-# is not written again, and new words come in one order, so that two writers of articles do not wait for each other.
+# Words only: no numbers, addresses and compounds with a hyphen, which nobody corrects. They come in one order, so that
+# two writers of new words do not wait for each other in a circle.
 ADD = """
 INSERT INTO article_words (workspace_id, word)
 SELECT DISTINCT article.workspace_id, one.lexeme COLLATE "C" AS lexeme
 FROM {articles} AS article CROSS JOIN LATERAL unnest(article.words) AS one
 WHERE length(one.lexeme) BETWEEN 3 AND 40 AND one.lexeme !~ '[-0-9_@./:+~]'
-  AND NOT EXISTS (
-    SELECT 1 FROM article_words AS known
-    WHERE known.workspace_id = article.workspace_id AND known.word = one.lexeme
-  )
 ORDER BY 1, 2
 ON CONFLICT DO NOTHING;
 """

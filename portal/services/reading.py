@@ -7,6 +7,7 @@ asks once more for words that come close: a word that no article has stands for 
 
 import datetime as dt
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from html import unescape
@@ -16,7 +17,7 @@ from uuid import UUID
 from django.contrib.postgres.search import SearchQuery, SearchRank, TrigramWordSimilarity
 from django.core.cache import cache
 from django.db import connection, transaction
-from django.db.models import Case, Count, F, FloatField, Q, QuerySet, TextField, Value, When, Window
+from django.db.models import Count, F, Q, QuerySet, TextField, Value, Window
 from django.db.models.functions import Cast, RowNumber, Upper
 from django.utils.crypto import salted_hmac
 from django.utils.html import format_html_join, strip_tags
@@ -39,12 +40,18 @@ ON_A_SHELF = 5
 POPULAR = 6
 RELATED = 3
 _EXCERPT = 180  # characters
+_SHORT_EXCERPT = 110  # of an article that nobody searched for
 _SEARCHED_FOR_EXCERPT = 20_000  # characters of an article that its excerpt is looked for in
 _WEIGHTS = [0.05, 0.1, 0.2, 1.0]  # of D, C, B and A: a word in the title counts more than any number in the body
 _WORD = re.compile(r"\w+")
+_HEADING_ENDS = re.compile(r"(?<=[^.:;!?])(?=</h[1-6]>\s*<)")
+_MEANS_IT = re.compile(r"\"|(^|\s)-")
 # Private use characters, which are taken out of the text first: no text can pretend to be marked.
 _START, _STOP = "\ue000", "\ue001"
 _NO_MARKS = str.maketrans("", "", _START + _STOP)
+
+
+_BEST_FIRST = ("-score", "-view_count", "title", "pk")
 
 
 @dataclass(frozen=True)
@@ -99,10 +106,11 @@ def published(workspace: Workspace) -> "QuerySet[Article]":
 
 
 def search(*, workspace: Workspace, words: str, limit: int = 10) -> list[Found]:
-    """Published articles that match what a person typed, best first; none for an empty text. Four queries at most.
+    """Published articles that match what a person typed, best first; none for an empty text. Five queries at most.
 
     Quotes, `or` and a leading `-` mean what they do elsewhere on the web. The last word matches as a beginning, too.
-    Where fewer than three articles match, those that come close follow, marked `is_close`.
+    Where fewer than three articles match, those that come close follow, marked `is_close`; not for somebody who uses
+    quotes or a minus, who means what they say.
     """
     words = " ".join(words.replace("\0", " ").split())[:LONGEST_QUERY]
     if not words or limit < 1:
@@ -112,12 +120,12 @@ def search(*, workspace: Workspace, words: str, limit: int = 10) -> list[Found]:
         published(workspace)
         .filter(words=query)
         .annotate(score=SearchRank(F("words"), query, weights=_WEIGHTS), query=Cast(query, TextField()))
-        .order_by("-score", "-view_count", "title", "pk")
+        .order_by(*_BEST_FIRST)
     )
     rows = _rows(exact, limit, "query")
     asked = rows[0]["query"] if rows else ""
     found = [_found(row) for row in rows]
-    if len(found) < min(FEW, limit):
+    if len(found) < min(FEW, limit) and not _MEANS_IT.search(words):
         close, close_query = _close(workspace, words, limit - len(found), exclude=[one.id for one in found])
         rows += close
         found += [replace(_found(row), is_close=True) for row in close]
@@ -147,8 +155,9 @@ def _found(row: dict[str, Any]) -> Found:
 
 # Words that say nothing are left out in the four languages of the portal. A word that a published article has (the last
 # one: that one begins with) is known. For others the nearest words are looked for among those that begin with one of
-# its first two letters, by edit distance (Levenshtein); where one is longer, its beginning may be near, too, which costs
-# 1 more. Or it is two words that were written as one. Only what a published article has is named: drafts tell nothing.
+# its first two letters, by edit distance (Levenshtein); where one is longer, its beginning may be near, too, which
+# costs 1 more. Or it is two words that were written as one. Only what a published article has is named: drafts tell
+# nothing.
 _NEAR = """
 WITH asked AS (
     SELECT typed.n, typed.n = max(typed.n) OVER () AS is_last, lexeme, typed.word AS typed
@@ -171,7 +180,8 @@ FROM told LEFT JOIN LATERAL (
         SELECT word, least(
             levenshtein_less_equal(word, lexeme, 3),
             CASE WHEN length(word) > long THEN levenshtein_less_equal(left(word, long), lexeme, 2) + 1
-                 WHEN length(word) BETWEEN 5 AND long THEN levenshtein_less_equal(word, left(lexeme, length(word)), 2) + 1
+                 WHEN length(word) BETWEEN 5 AND long
+                 THEN levenshtein_less_equal(word, left(lexeme, length(word)), 2) + 1
             END
         ) AS distance
         FROM article_words
@@ -198,39 +208,42 @@ ORDER BY told.n, near.distance, near.likeness DESC, near.word
 
 
 def _close(workspace: Workspace, words: str, limit: int, exclude: list[UUID]) -> tuple[list[dict[str, Any]], str]:
-    """Articles that have words near to these, or some of them, or a title like them; and the query for the words."""
+    """Articles that have words near to all of these; if few, also to some of them, or a title that is like them.
+
+    And the full-text query of all near words, which is what excerpts mark.
+    """
     typed = [word[:40] for word in _WORD.findall(words)][:MOST_WORDS]
-    groups = _near_words(workspace, typed)
+    groups = _near_words(workspace, typed) if typed else None
+    if groups is None:
+        return [], ""
     every, best, some = (
         joined.join(f"({' | '.join(group[:most])})" for group in groups)
         for joined, most in ((" & ", NEAR_WORDS), (" & ", 1), (" | ", NEAR_WORDS))
     )
-    articles = published(workspace).exclude(pk__in=exclude).annotate(upper_title=Upper("title"))
-    # At least three characters have a trigram of their own.
-    alike = Q(upper_title__trigram_word_similar=Upper(Value(words))) if len(words) >= 3 else Q(pk=None)
-    likeness = TrigramWordSimilarity(words, "title")
-    if not groups:
-        return _rows(articles.filter(alike).annotate(score=likeness).order_by("-score", "title", "pk"), limit), ""
-    articles = articles.filter(Q(words=Lexemes(some)) | alike).annotate(
-        score=Case(
-            When(words=Lexemes(best), then=Value(3.0)),
-            When(words=Lexemes(every), then=Value(2.0)),
-            default=Value(0.0),
-            output_field=FloatField(),
-        )
-        + SearchRank(F("words"), Lexemes(some), weights=_WEIGHTS)
-        + likeness
-    )
-    return _rows(articles.order_by("-score", "-view_count", "title", "pk"), limit), some
+    articles = published(workspace).exclude(pk__in=exclude)
+    rows: list[dict[str, Any]] = []
+    if groups:
+        rank = SearchRank(F("words"), Lexemes(best), weights=_WEIGHTS)
+        rows = _rows(articles.filter(words=Lexemes(every)).annotate(score=rank).order_by(*_BEST_FIRST), limit)
+    if len(exclude) + len(rows) < min(FEW, limit):
+        rank, alike = TrigramWordSimilarity(words, "title"), Q(upper_title__trigram_word_similar=Upper(Value(words)))
+        if groups:
+            rank, alike = rank + SearchRank(F("words"), Lexemes(some), weights=_WEIGHTS), alike | Q(words=Lexemes(some))
+        others = articles.exclude(pk__in=[row["id"] for row in rows]).annotate(upper_title=Upper("title"), score=rank)
+        rows += _rows(others.filter(alike).order_by(*_BEST_FIRST), limit - len(rows))
+    return rows, some
 
 
-def _near_words(workspace: Workspace, typed: Sequence[str]) -> list[list[str]]:
-    """For each word that can match anything: itself, or what it may have meant, nearest first, as terms of a query."""
-    if not typed:
-        return []
+def _near_words(workspace: Workspace, typed: Sequence[str]) -> list[list[str]] | None:
+    """For each word that can match anything: itself, or what it may have meant, nearest first, as terms of a query.
+
+    None where all words are of the kind that says nothing, such as "the".
+    """
     with connection.cursor() as cursor:
         cursor.execute(_NEAR, {"workspace": workspace.pk, "words": list(typed)})
         rows = cursor.fetchall()
+    if not rows:
+        return None
     groups: dict[int, list[tuple[int, str]]] = {}
     for n, lexeme, is_last, is_known, word, distance, is_phrase in rows:
         group = groups.setdefault(n, [])
@@ -293,15 +306,23 @@ def _with_excerpts(found: list[Found], bodies: Iterable[str], query: str) -> lis
                     "titles": titles,
                     "bodies": texts,
                     "title": f"{_MARKS}, HighlightAll=true",
-                    "body": f"{_MARKS}, MaxFragments=2, MinWords=8, MaxWords=22, FragmentDelimiter= … ",
+                    "body": f"{_MARKS}, MaxFragments=1, MinWords=12, MaxWords=28",
                 },
             )
             headlines = cursor.fetchall()
     return [
         replace(one, title_html=_marked(title), excerpt_html=_marked(excerpt), excerpt=excerpt.translate(_NO_MARKS))
         for one, text, (title, body) in zip(found, texts, headlines, strict=True)
-        for excerpt in [body if _START in body else Truncator(text).chars(_EXCERPT)]
+        for excerpt in [_whole(body, text) if _START in body else beginning(text, _EXCERPT)]
     ]
+
+
+def _whole(excerpt: str, text: str) -> str:
+    """The excerpt, with dots where the text goes on before or after it; a full stop that was cut off comes back."""
+    before, found, after = text.partition(excerpt.translate(_NO_MARKS))
+    if not found:
+        return excerpt
+    return ("… " if before else "") + excerpt + (after if len(after) < 3 else " …")
 
 
 def _marked(text: str) -> SafeString:
@@ -316,8 +337,18 @@ def _mark(text: str) -> SafeString:
     return format_html_join("", "<mark>{}</mark>", [(text,)] if text else [])
 
 
+def beginning(text: str, longest: int) -> str:
+    """The first words of a text, with dots where it goes on; of a text without spaces, its first characters."""
+    short = textwrap.shorten(text, longest, placeholder=" …")
+    return short if short != "…" and short.strip() else Truncator(text).chars(longest)
+
+
 def plain(html: str) -> str:
-    """The words of sanitised HTML in one line, without markup and without characters that mark excerpts."""
+    """The words of sanitised HTML in one line, without markup and without characters that mark excerpts.
+
+    A heading ends with a colon, so that it does not run into what follows.
+    """
+    html = _HEADING_ENDS.sub(":", html)
     return " ".join(unescape(strip_tags(html)).translate(_NO_MARKS).split())
 
 
@@ -359,7 +390,7 @@ WITH tokens AS (
     WHERE articles > 0 AND articles < %(common)s AND (total < 4 OR articles <= total * 0.6)
     ORDER BY weight DESC LIMIT %(telling)s
 ), scored AS (
-    SELECT articles.id, count(*) AS having,
+    SELECT articles.id, count(*) AS words_in_it,
            sum(weight * CASE WHEN words @@ (term || ':A')::tsquery THEN 2 ELSE 1 END) AS score,
            bool_or(words @@ (term || ':A')::tsquery) AS in_title
     FROM telling JOIN articles ON words @@ term::tsquery
@@ -367,7 +398,7 @@ WITH tokens AS (
     GROUP BY articles.id
 )
 SELECT id, score FROM scored, (SELECT sum(weight) AS weight, count(*) AS telling FROM telling) AS all_words
-WHERE score >= all_words.weight * %(enough)s AND (having > 1 OR (in_title AND telling <= 2))
+WHERE score >= all_words.weight * %(enough)s AND (words_in_it > 1 OR (in_title AND telling <= 2))
 ORDER BY score DESC, id LIMIT %(limit)s
 """
 _BEGINNING = 12  # words
@@ -443,7 +474,7 @@ def shelves(workspace: Workspace, *, most: int = ON_A_SHELF) -> list[Shelf]:
 def _listed(row: dict[str, Any]) -> Found:
     """An article of a list that nobody searched: its excerpt is its beginning."""
     found = _found(row)
-    excerpt = Truncator(plain(row["body_html"][:2000])).chars(_EXCERPT)
+    excerpt = beginning(plain(row["body_html"][:2000]), _SHORT_EXCERPT)
     return replace(found, excerpt=excerpt, title_html=_marked(found.title), excerpt_html=_marked(excerpt))
 
 
@@ -475,6 +506,39 @@ def find_article(workspace: Workspace, slug: str) -> Article:
     return article
 
 
+_HEADING = re.compile(r"<h([1-4])>(.*?)</h\1>", re.DOTALL)
+_LOWEST_HEADING = 6
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of an article: where it begins (an id in the page) and what its heading says."""
+
+    anchor: str
+    title: str
+
+
+def laid_out(html: str) -> tuple[str, list[Part]]:
+    """The sanitised text of an article as its page shows it, and its main parts.
+
+    Whatever headings its author chose, the highest of them stand right below the title (h2), and each has an id.
+    """
+    levels = [int(level) for level, _ in _HEADING.findall(html)]
+    parts: list[Part] = []
+    lower = 2 - min(levels, default=2)
+    number = 0
+
+    def heading(found: re.Match[str]) -> str:
+        nonlocal number
+        number += 1
+        level, anchor = min(int(found[1]) + lower, _LOWEST_HEADING), f"part-{number}"
+        if level == 2 and (title := plain(found[2])):
+            parts.append(Part(anchor, title))
+        return f'<h{level} id="{anchor}">{found[2]}</h{level}>'
+
+    return _HEADING.sub(heading, html), parts
+
+
 def related(article: Article, limit: int = RELATED) -> list[Found]:
     """Published articles that share words with the title of this one, then others of its category. Three queries."""
     found = suggest(workspace=article.workspace, text=article.title, limit=limit, without=[article.pk])
@@ -492,25 +556,27 @@ def related(article: Article, limit: int = RELATED) -> list[Found]:
 # --- Saying whether it helped ---------------------------------------------------------------------
 
 
-def visitor_of(*, network: str, agent: str, day: dt.date | None = None) -> str:
+def visitor_of(*, network: str, agent: str, about: str) -> str:
     """A name for a browser that tells nothing about it: HMAC-SHA256 under the server's secret (RFC 2104), as hex.
 
-    `network` is the neighbourhood of its address, `agent` its User-Agent. With `day` the name lasts for that day only.
+    `network` is the neighbourhood of its address, `agent` its User-Agent. `about` (an article, a day) makes names that
+    cannot be compared with those about anything else.
     """
-    said = "\0".join([network, agent[:500], day.isoformat() if day else ""])
+    said = "\0".join([network, agent[:500], about])
     return salted_hmac("portal.visitor", said, algorithm="sha256").hexdigest()
 
 
 def rate_article(
-    *, article: Article, visitor: str, is_helpful: bool, comment: str = "", now: dt.datetime
+    *, article: Article, visitor: str, is_helpful: bool, comment: str | None = None, now: dt.datetime
 ) -> ArticleFeedback:
     """Keep whether an article helped this visitor; a second answer replaces the first, and the counts follow.
 
-    The comment is cut out where the article helped. Raises InvalidInput (`comment`: no text, or longer than 1,000
-    characters) and NotFound (the article is not published any more). The article is locked, so that two answers at the
-    same time are both counted, and two of the same visitor as one.
+    Without a comment (None) an earlier one stays, unless the answer changes. Raises InvalidInput (`comment`: no text,
+    or longer than 1,000 characters) and NotFound (the article is not published any more). The article is locked, so
+    that two answers at the same time are both counted, and two of the same visitor as one.
     """
-    comment = clean_text("comment", comment, longest=COMMENT_LENGTH, required=False)
+    if comment is not None:
+        comment = clean_text("comment", comment, longest=COMMENT_LENGTH, required=False)
     with transaction.atomic():
         locked = published(article.workspace).select_for_update(of=("self",)).filter(pk=article.pk).only("pk").first()
         if locked is None:
@@ -523,12 +589,14 @@ def rate_article(
             feedback = ArticleFeedback(
                 workspace_id=article.workspace_id, article=locked, visitor=visitor, created_at=now
             )
+        if comment is None:
+            comment = feedback.comment if before is is_helpful else ""
         feedback.is_helpful, feedback.comment, feedback.updated_at = is_helpful, comment, now
         feedback.save()
         if before is not is_helpful:
             published(article.workspace).filter(pk=article.pk).update(
-                helpful_count=F("helpful_count") + is_helpful - (before is True),
-                unhelpful_count=F("unhelpful_count") + (not is_helpful) - (before is False),
+                helpful_count=F("helpful_count") + int(is_helpful) - int(before is True),
+                unhelpful_count=F("unhelpful_count") + int(not is_helpful) - int(before is False),
             )
     return feedback
 
