@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (paragraphs are lines: in Markdown as we render it, a line break counts)
 """The help articles of the demo: what the customers of Tidemark, stock and order software for shops, read.
 
 They answer what the stories of `tickets.management.demo_texts` ask about. Facts are those of the stories.
@@ -38,8 +39,7 @@ The sign-in page says that your account is locked, or your password is not accep
 
 ## Your account is locked
 
-After ten wrong passwords within a few minutes an account is locked for **15 minutes**. The usual reason is a browser or
-a password manager that keeps sending an old password.
+After ten wrong passwords within a few minutes an account is locked for **15 minutes**. The usual reason is a browser or a password manager that keeps sending an old password.
 
 1. Wait 15 minutes, or ask an owner of your workspace to press **Unlock** under *Settings → Members*.
 2. Type your password once by hand. Do not let the browser fill it in.
@@ -70,8 +70,7 @@ Codes of an authenticator app live on the phone. On a new phone they are gone un
 
 ## You still have a recovery code
 
-Choose **Use a recovery code** below the field for the code, and enter one of the ten codes that you got when you
-switched two-factor sign-in on. Each works once. Then set up your new phone under *Profile → Security*.
+Choose **Use a recovery code** below the field for the code, and enter one of the ten codes that you got when you switched two-factor sign-in on. Each works once. Then set up your new phone under *Profile → Security*.
 
 ## You have no recovery codes
 
@@ -89,8 +88,7 @@ An owner of your workspace has to confirm that it is really you:
         ACCESS,
         "Set up single sign-on with SAML or OpenID Connect",
         """\
-With single sign-on (SSO) your team signs in with Okta, Microsoft Entra ID, Google Workspace, Keycloak or any other
-provider that speaks SAML 2.0 or OpenID Connect. SSO is part of the *Enterprise* plan.
+With single sign-on (SSO) your team signs in with Okta, Microsoft Entra ID, Google Workspace, Keycloak or any other provider that speaks SAML 2.0 or OpenID Connect. SSO is part of the *Enterprise* plan.
 
 ## What Tidemark needs
 
@@ -111,9 +109,7 @@ People are created at their first sign-in, with the role *Agent*. You can switch
 
 ## After a change of the certificate
 
-We read your provider's metadata every hour. A new certificate has to be *published*, not only added: as long as the
-metadata names the old one, sign-ins fail with “signature does not match any known certificate”. Owners can always get
-in with their password at the address under *Settings → Security → Emergency access*.
+We read your provider's metadata every hour. A new certificate has to be *published*, not only added: as long as the metadata names the old one, sign-ins fail with “signature does not match any known certificate”. Owners can always get in with their password at the address under *Settings → Security → Emergency access*.
 """,
         47, 389, 27, 5,
         ((False, "Which attribute of Keycloak is the groups claim?"),),
@@ -126,14 +122,11 @@ An invoice shows what stood in your account when it was issued. A change takes e
 
 ## From now on
 
-Change company name, address and VAT number under *Billing → Company*. The VAT number is checked with the tax
-authority: write the company's name **exactly as in the register**, with its legal form. When the check fails, tax is
-charged.
+Change company name, address and VAT number under *Billing → Company*. The VAT number is checked with the tax authority: write the company's name **exactly as in the register**, with its legal form. When the check fails, tax is charged.
 
 ## An invoice that is there already
 
-Write to us with the number of the invoice. We cancel it and issue a new one, usually within one working day. Both are
-then under *Billing → Invoices*; the amount stays the same, unless reverse charge applies.
+Write to us with the number of the invoice. We cancel it and issue a new one, usually within one working day. Both are then under *Billing → Invoices*; the amount stays the same, unless reverse charge applies.
 
 We can correct invoices of the current and the last tax year.
 """,
@@ -155,8 +148,7 @@ Most often the bank asked for a confirmation (3-D Secure) that nobody gave in ti
 ## You see two payments
 
 - Two payments on *one day* may be a reservation and the payment itself. A reservation disappears after a few days.
-- If both are still there after five working days, write to us. We refund one of them to the same card or account, and
-  banks take three to five working days to show it.
+- If both are still there after five working days, write to us. We refund one of them to the same card or account, and banks take three to five working days to show it.
 """,
         33, 577, 41, 6,
         ((True, "The banking app had the prompt all along."),),
@@ -173,8 +165,7 @@ Owners change the plan under *Billing → Plan*.
 
 ## Take your data with you
 
-*Data → Exports → Everything* makes one archive with CSV files and all documents. We delete your data **60 days** after
-the end of the subscription. Until then you can come back and go on where you were.
+*Data → Exports → Everything* makes one archive with CSV files and all documents. We delete your data **60 days** after the end of the subscription. Until then you can come back and go on where you were.
 """,
         29, 304, 22, 3,
     ),
@@ -186,8 +177,7 @@ For Shopify, WooCommerce, Shopware, Magento and PrestaShop.
 
 ## Stock is hours behind
 
-The connector sends changes in the order in which they come. After an import of many pictures or products, stock waits
-behind them. *Settings → Connectors → Queue* shows how many changes wait; **Stock first** lets stock overtake.
+The connector sends changes in the order in which they come. After an import of many pictures or products, stock waits behind them. *Settings → Connectors → Queue* shows how many changes wait; **Stock first** lets stock overtake.
 
 ## Orders arrive twice
 
@@ -200,8 +190,7 @@ This happens when the plugin of the shop is registered two times, for example af
 
 ## Stock is negative after a stocktake
 
-The stocktake was closed while orders were being picked. Book the suggested correction under *Stock → Corrections*,
-after a look at the shelf.
+The stocktake was closed while orders were being picked. Book the suggested correction under *Stock → Corrections*, after a look at the shelf.
 """,
         21, 733, 49, 9,
         (
@@ -215,8 +204,7 @@ after a look at the shelf.
         """\
 ## Rotated or too small
 
-The printer gets an A4 page instead of a label. Choose your printer's format under *Settings → Printing → Label format*:
-**100 × 150 mm, ZPL** for most label printers, *PDF A4* for office printers.
+The printer gets an A4 page instead of a label. Choose your printer's format under *Settings → Printing → Label format*: **100 × 150 mm, ZPL** for most label printers, *PDF A4* for office printers.
 
 ## “Service not available for this account”
 
@@ -228,9 +216,7 @@ The carrier changed its products, or your contract does not cover the one that i
 
 ## The customs form is missing
 
-It is made when every line of the order has a **customs code** and a **weight**. *Products → Filter → Customs code
-missing* shows what is to be filled in. The form is needed for Switzerland, Norway, the United Kingdom and everywhere
-else outside the European Union.
+It is made when every line of the order has a **customs code** and a **weight**. *Products → Filter → Customs code missing* shows what is to be filled in. The form is needed for Switzerland, Norway, the United Kingdom and everywhere else outside the European Union.
 """,
         12, 468, 36, 4,
     ),
@@ -244,8 +230,7 @@ We counted where there was no reception, and half of the counts are not in Tidem
 
 ## Answer
 
-Counts stay on the phone until they have arrived: **do not remove the app**. Open it, sign in, and stay on the screen
-*Stocktake* for a minute. Then compare the totals.
+Counts stay on the phone until they have arrived: **do not remove the app**. Open it, sign in, and stay on the screen *Stocktake* for a minute. Then compare the totals.
 
 (Which version asks for the sign-in by itself? Ask development before this is published.)
 """,
