@@ -7,6 +7,7 @@ from portal.models import (
     Article,
     ArticleCategory,
     ArticleFeedback,
+    ArticleWord,
     PortalSettings,
     PrivacyRequest,
     Satisfaction,
@@ -54,6 +55,15 @@ class ArticleFeedbackAdmin(ReadOnlyAdmin):
     list_filter = ("is_helpful",)
     list_select_related = ("article",)
     exclude = ("visitor",)
+
+
+@admin.register(ArticleWord)
+class ArticleWordAdmin(ReadOnlyAdmin):
+    """Words that misspelt ones are compared with; the database keeps them."""
+
+    list_display = ("word", "workspace")
+    search_fields = ("word",)
+    list_select_related = ("workspace",)
 
 
 @admin.register(PortalSettings)

@@ -22,7 +22,12 @@ urlpatterns = [
         name="public-satisfaction",
     ),
     path("portal/<slug:slug>", requests.submit, name="submit"),
+    # Help articles
+    path("portal/<slug:slug>/search", reading.search, name="search"),
+    path("portal/<slug:slug>/categories/<slug:category_slug>", reading.category, name="category"),
     path("portal/<slug:slug>/articles/<slug:article_slug>", reading.article, name="article"),
+    path("portal/<slug:slug>/articles/<slug:article_slug>/feedback", reading.feedback, name="article-feedback"),
+    path("portal/<slug:slug>/articles/<slug:article_slug>/view", reading.viewed, name="article-view"),
 ]
 
 # Help articles in the console.

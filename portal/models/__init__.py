@@ -5,11 +5,13 @@ from portal.models.privacy import PrivacyRequest
 from portal.models.satisfaction import Satisfaction
 from portal.models.settings import PortalSettings
 from portal.models.sign_in import SignInLink
+from portal.models.words import ArticleWord
 
 __all__ = [
     "Article",
     "ArticleCategory",
     "ArticleFeedback",
+    "ArticleWord",
     "PortalSettings",
     "PrivacyRequest",
     "Satisfaction",

@@ -3,11 +3,15 @@
 import datetime as dt
 from typing import Any
 
+from django.contrib.postgres.search import SearchVector
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
+from django.utils.text import slugify
 
 from helpdesk.accounts.models import Membership, Workspace
+from portal.models import Article
 from portal.services import requests
+from tickets.markup import render
 from tickets.models import Ticket
 from tickets.services import base, status
 from tickets.tests.factories import make_agent
@@ -36,3 +40,21 @@ def finish(ticket: Ticket, *moves: str, now: dt.datetime, by: Membership | None 
     for move in moves:
         ticket = status.change_status(ticket=ticket, to=move, actor=actor, now=now)
     return ticket
+
+
+def make_article(workspace: Workspace, title: str = "Reset your password", body: str = "", **fields: Any) -> Article:
+    """A published article whose words the search knows; slug, text and times unless they are given."""
+    at = timezone.now()
+    given: dict[str, Any] = {
+        "slug": f"{slugify(title)[:150]}-{Article.objects.for_workspace(workspace).count()}",
+        "status": "published",
+        "body_html": render(body),
+        "published_at": at,
+        "created_at": at,
+        "updated_at": at,
+    }
+    article = Article.unscoped.create(workspace=workspace, title=title, body=body, **(given | fields))
+    title_words = SearchVector("title", config="helpdesk", weight="A")
+    words = title_words + SearchVector("body", config="helpdesk", weight="B")
+    Article.unscoped.filter(pk=article.pk).update(words=words)
+    return article

@@ -63,4 +63,4 @@ def test_come_once_and_to_demos_only(workspace):
 )
 def test_fit_what_customers_ask(workspace, asked, answered):
     offered = reading.suggest(workspace=workspace, text=asked, limit=3)
-    assert any(one.article.title.startswith(answered) for one in offered)
+    assert any(one.title.startswith(answered) for one in offered)

@@ -24,7 +24,9 @@ from helpdesk.accounts import services as accounts
 from helpdesk.accounts import tokens
 from helpdesk.accounts.models import Invitation, Membership, Team
 from helpdesk.accounts.tests.factories import TeamFactory, WorkspaceFactory
-from portal.tests.article_rows import make_article, make_category
+from portal.models import Article, ArticleCategory
+from portal.tests import article_rows
+from portal.tests import factories as portal_rows
 from tickets.models import (
     Activity,
     Attachment,
@@ -60,7 +62,6 @@ Mailbox, Incoming, BlockedSender, NoticePreference = (
     apps.get_model("mail", name) for name in ("Mailbox", "Incoming", "BlockedSender", "NoticePreference")
 )
 Endpoint, Delivery = (apps.get_model("webhooks", name) for name in ("Endpoint", "Delivery"))
-Article, ArticleCategory = (apps.get_model("portal", name) for name in ("Article", "ArticleCategory"))
 MailSettings, Outgoing, ParsingRule, Undeliverable = (
     apps.get_model("mail", name) for name in ("MailSettings", "Outgoing", "ParsingRule", "Undeliverable")
 )
@@ -340,7 +341,12 @@ PAGES = [
     *rows("POST", "webhooks:replay", "admin", "webhook", "$hook_delivery"),
     # Portal
     *rows("GET POST", "portal:submit", ANYBODY, "slug"),
+    # Help articles, for visitors
+    *rows("GET", "portal:search", ANYBODY, "slug"),
+    *rows("GET", "portal:category", ANYBODY, "slug", "$article_category_slug"),
     *rows("GET", "portal:article", ANYBODY, "slug", "$article_slug"),
+    *rows("POST", "portal:article-feedback", ANYBODY, "slug", "$article_slug", helpful="yes"),
+    *rows("POST", "portal:article-view", ANYBODY, "slug", "$article_slug"),
 ]
 
 API = [
@@ -520,6 +526,7 @@ class World:
             ).pk,
             "recurring": Recurring.unscoped.create(workspace=self.workspace, **RECURRING | {"name": "r"}).pk,
             "slug": self.workspace.slug,
+            **self.shelf(),
         }
         self.things["dry_run"] = DryRun.unscoped.create(
             workspace=self.workspace,
@@ -554,9 +561,8 @@ class World:
             workspace=self.workspace, endpoint_id=self.things["webhook"], message_id=uuid4(), event="ticket.created",
             body="{}", status="failed", created_at=NOW, ended_at=NOW,
         ).pk  # fmt: skip
-        article = make_article(self.workspace, self.members["admin"])
-        self.things |= {"article": article.pk, "article_slug": article.slug}
-        self.things["article_category"] = make_category(self.workspace).pk
+        self.things["article"] = article_rows.make_article(self.workspace, self.members["admin"]).pk
+        self.things["article_category"] = article_rows.make_category(self.workspace).pk
         self.own = {role: self._own(member) for role, member in self.members.items()}
         self.belongs_to("agent")
 
@@ -580,6 +586,14 @@ class World:
     def belongs_to(self, role: str) -> None:
         """Let the things called `own_…` be those of the member with this role."""
         self.things |= self.own[role]
+
+    def shelf(self) -> dict[str, Any]:
+        """Addresses of a published article and of its category."""
+        category = ArticleCategory.unscoped.create(
+            workspace=self.workspace, name="Shelf", slug="shelf", created_at=NOW, updated_at=NOW
+        )
+        published = portal_rows.make_article(self.workspace, category=category)
+        return {"article_category_slug": category.slug, "article_slug": published.slug}
 
     def filled(self, value: Any) -> Any:
         """`$name` in a row's body stands for a thing of this world."""

@@ -180,7 +180,7 @@ def _editor(
     context = {**console(request, "articles"), "form": form, "article": chosen, "theirs": theirs}
     if chosen is not None:
         context |= {
-            "address": articles.address_of(chosen, request.workspace),
+            "address": articles.address_of(workspace=request.workspace, slug=chosen.slug),
             "helpful_share": _share(chosen),
             "answered": chosen.helpful_count + chosen.unhelpful_count,
             "comments": articles.comments_of(chosen),
@@ -276,12 +276,11 @@ def for_ticket(request: WorkspaceRequest, ticket_id: UUID) -> HttpResponse:
 
 def _offered(request: WorkspaceRequest, found: reading.Found) -> dict[str, Any]:
     """An article as the ticket's page offers it, with the link that goes into a reply."""
-    article = found.article
+    workspace = request.workspace
     return {
-        "article": article,
-        "excerpt": found.excerpt,
-        "address": articles.address_of(article, request.workspace),
-        "link": articles.link_to(article, request.workspace),
+        "article": found,
+        "address": articles.address_of(workspace=workspace, slug=found.slug),
+        "link": articles.link_to(workspace=workspace, slug=found.slug, title=found.title),
     }
 
 

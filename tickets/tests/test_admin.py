@@ -137,6 +137,7 @@ def give_portal(workspace: Workspace, word: str, ticket: Ticket, contact: Contac
         workspace=workspace, category=category, title=word, slug=slug, body=word, from_ticket=ticket, **times
     )
     model["ArticleFeedback"].create(workspace=workspace, article=article, visitor=word, is_helpful=True, **times)
+    model["ArticleWord"].create(workspace=workspace, word=word)
     model["PortalSettings"].get_or_create(workspace=workspace, defaults={"updated_at": NOW})
     model["SignInLink"].create(
         workspace=workspace, contact=contact, token_hash=word, created_at=NOW, expires_at=NOW + dt.timedelta(hours=1)

@@ -74,6 +74,7 @@ def test_only_html_that_was_sanitised_is_written_into_a_page_as_it_is():
         "ticket.description_html",
         "comment.body_html",
         "message.html",  # a comment's or the request's, for the customer
+        "text_html",  # of a help article, for visitors
         "line.html",  # the same of a chat's line
         "article.body_html",
         "html",  # the preview of a reply
