@@ -116,15 +116,15 @@ def comments_of(article: Article) -> list[ArticleFeedback]:
     return list(rows.order_by("-updated_at", "-pk")[:COMMENTS_SHOWN])
 
 
-def address_of(article: Article, workspace: Workspace) -> str:
+def address_of(*, workspace: Workspace, slug: str) -> str:
     """The absolute address of an article in the workspace's portal."""
-    return settings.SITE_URL + reverse("portal:article", args=[workspace.slug, article.slug])
+    return settings.SITE_URL + reverse("portal:article", args=[workspace.slug, slug])
 
 
-def link_to(article: Article, workspace: Workspace) -> str:
+def link_to(*, workspace: Workspace, slug: str, title: str) -> str:
     """A Markdown link to an article in the portal, as agents put it into a reply."""
-    title = re.sub(r"([\\`*\[\]<>~])", r"\\\1", article.title)
-    return f"[{title}]({address_of(article, workspace)})"
+    words = re.sub(r"([\\`*\[\]<>~])", r"\\\1", title)
+    return f"[{words}]({address_of(workspace=workspace, slug=slug)})"
 
 
 # --- Writing ----------------------------------------------------------------------------------

@@ -210,8 +210,11 @@ class TestAddresses:
     def test_are_absolute_in_a_reply_with_the_title_as_words(self, workspace, maria, settings):
         settings.SITE_URL = "https://help.example"
         made = make_article(workspace, maria, title="Why [1] is *not* <here>")
-        assert articles.address_of(made, workspace) == f"https://help.example/portal/acme/articles/{made.slug}"
-        link = articles.link_to(made, workspace)
+        assert (
+            articles.address_of(workspace=workspace, slug=made.slug)
+            == f"https://help.example/portal/acme/articles/{made.slug}"
+        )
+        link = articles.link_to(workspace=workspace, slug=made.slug, title=made.title)
         assert link == rf"[Why \[1\] is \*not\* \<here\>](https://help.example/portal/acme/articles/{made.slug})"
 
 

@@ -353,7 +353,8 @@ class TestOnATicket:
                 with CaptureQueriesContext(connection) as asked:
                     client.get(self.url(ticket), query, headers=HTMX)
                 counts[-1].append(len(asked))
-        assert counts == [[6, 5, 6]] * 3
+        # A search that finds fewer than three looks for what comes close, too.
+        assert counts == [[7, 6, 10], [7, 6, 10], [7, 6, 7]]
 
     def test_becomes_a_draft_that_its_page_names(self, workspace, members, ticket, client_of):
         make_reply(ticket, members["agent"], body="Choose *Forgot password*.")

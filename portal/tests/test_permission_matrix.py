@@ -62,7 +62,6 @@ Mailbox, Incoming, BlockedSender, NoticePreference = (
     apps.get_model("mail", name) for name in ("Mailbox", "Incoming", "BlockedSender", "NoticePreference")
 )
 Endpoint, Delivery = (apps.get_model("webhooks", name) for name in ("Endpoint", "Delivery"))
-Article, ArticleCategory = (apps.get_model("portal", name) for name in ("Article", "ArticleCategory"))
 MailSettings, Outgoing, ParsingRule, Undeliverable = (
     apps.get_model("mail", name) for name in ("MailSettings", "Outgoing", "ParsingRule", "Undeliverable")
 )

@@ -29,8 +29,8 @@ from tickets.services import base
 from tickets.views.queue import console
 
 PAGE_SIZE = 50
-SUGGESTED = 5  # articles that a ticket's page offers by itself
-FOUND = 8  # that a search there gives at most
+SUGGESTED = 3  # articles that a ticket's page offers by itself
+FOUND = 8  # that the composer's menu offers, and a search gives at most
 NO_CATEGORY = "none"  # the list's word for articles that stand in none
 STATUSES = [(articles.DRAFT, "Drafts"), (articles.PUBLISHED, "Published")]
 CHANGED_MEANWHILE = "Somebody else has just added or deleted a category. These are the categories as they are now."
@@ -180,7 +180,7 @@ def _editor(
     context = {**console(request, "articles"), "form": form, "article": chosen, "theirs": theirs}
     if chosen is not None:
         context |= {
-            "address": articles.address_of(chosen, request.workspace),
+            "address": articles.address_of(workspace=request.workspace, slug=chosen.slug),
             "helpful_share": _share(chosen),
             "answered": chosen.helpful_count + chosen.unhelpful_count,
             "comments": articles.comments_of(chosen),
@@ -247,6 +247,7 @@ def for_ticket(request: WorkspaceRequest, ticket_id: UUID) -> HttpResponse:
     menu lists. Without it, a page.
     """
     ticket = _ticket(request, ticket_id)
+    part = request.GET.get("part", "") if getattr(request, "htmx", False) else "page"
     words = " ".join(request.GET.get("q", "").split())[:200]
     workspace = request.workspace
     if words:
@@ -254,7 +255,7 @@ def for_ticket(request: WorkspaceRequest, ticket_id: UUID) -> HttpResponse:
         drafts = articles.drafts_about(workspace=workspace, text=words, limit=FOUND)
     else:
         text = f"{ticket.subject}\n{ticket.description}"
-        found = reading.suggest(workspace=workspace, text=text, limit=SUGGESTED)
+        found = reading.suggest(workspace=workspace, text=text, limit=FOUND if part == "menu" else SUGGESTED)
         drafts = []
     context = {
         "ticket": ticket,
@@ -263,7 +264,6 @@ def for_ticket(request: WorkspaceRequest, ticket_id: UUID) -> HttpResponse:
         "drafts": drafts,
         "may_work": request.membership.may(Permission.WORK),
     }
-    part = request.GET.get("part", "") if getattr(request, "htmx", False) else "page"
     # There is a composer beside it: not where the ticket was merged away.
     context["may_insert"] = part != "page" and ticket.merged_into_id is None and request.membership.may(Permission.NOTE)
     if part in ("found", "menu"):
@@ -276,12 +276,11 @@ def for_ticket(request: WorkspaceRequest, ticket_id: UUID) -> HttpResponse:
 
 def _offered(request: WorkspaceRequest, found: reading.Found) -> dict[str, Any]:
     """An article as the ticket's page offers it, with the link that goes into a reply."""
-    article = found.article
+    workspace = request.workspace
     return {
-        "article": article,
-        "excerpt": found.excerpt,
-        "address": articles.address_of(article, request.workspace),
-        "link": articles.link_to(article, request.workspace),
+        "article": found,
+        "address": articles.address_of(workspace=workspace, slug=found.slug),
+        "link": articles.link_to(workspace=workspace, slug=found.slug, title=found.title),
     }
 
 

@@ -263,7 +263,9 @@ def in_words(activity: Activity) -> SafeString:
         sentence = "noticed that the {} is at risk" if event is Event.SLA_AT_RISK else "noticed that the {} is overdue"
         return format_html(sentence, _bold(goal))
     if event is Event.SATISFACTION_SUBMITTED:
-        return format_html("rated the help with {} of 5", _bold(data["rating"]))
+        rated = format_html("rated the help with {} of 5", _bold(data["rating"]))
+        words = data.get("feedback")
+        return format_html('{}: <q dir="auto">{}</q>', rated, words) if words else rated
     if event is Event.UPDATED and changes:
         return format_html_join(", ", "{}", ((_change(change),) for change in changes))
     plain = {

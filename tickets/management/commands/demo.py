@@ -50,6 +50,7 @@ class Command(BaseCommand):
             demo_data.make_other(now=timezone.now())
             call_command("demo_automation", workspace=slug)  # by its name: it stands above this app
             call_command("demo_mail", workspace=slug)
+            call_command("demo_articles", workspace=slug)
             copies = total - conversations
         else:
             if asked is None:
