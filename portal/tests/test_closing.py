@@ -65,13 +65,12 @@ class TestSolved:
 
     def test_keeps_the_promise_of_a_resolution(self, workspace: Workspace) -> None:
         policy = {"name": "All", "first_response_hours": 4, "resolution_hours": 24, "business_hours_only": False}
+        token = issue(membership=make_agent(workspace, "admin"), now=timezone.now()).access
         answer = Client().post(
             "/api/tickets/sla-policies",
             policy | {"is_default": True},
             content_type="application/json",
-            headers={
-                "Authorization": f"Bearer {issue(membership=make_agent(workspace, 'admin'), now=timezone.now()).access}"
-            },
+            headers={"Authorization": f"Bearer {token}"},
         )
         assert answer.status_code == 201, answer.text
         ticket, _ = make_request(workspace, timezone.now())
