@@ -178,8 +178,9 @@ class TestThePage:
         page = client.post(self.url("close", opened), follow=True).text
         assert "Glad that it is solved" in page and 'href="#rate"' in page and "How was our help?" in page
         assert "Reopen request" in page and "This solved it" not in page
-        page = client.post(self.url("reopen", opened), {"body": ""}, follow=True).text
-        assert "Your request is open again" in page and "This solved it" in page
+        page = client.post(self.url("reopen", opened), {"body": "It is not."}, follow=True).text
+        assert "Your request is open again" in page
+        assert "I need no more help" in page and "This solved it" not in page  # nobody has answered that yet
         opened.refresh_from_db()
         assert opened.status == "open"
 
@@ -192,7 +193,7 @@ class TestThePage:
             said.append(client.get(self.url("ticket", opened)).text)
         finish(opened, "open", "resolved", "closed", now=now - 15 * DAY, by=agent)
         said.append(client.get(self.url("ticket", opened)).text)
-        words = ["It is our turn", "It is your turn", "Nothing more happens", "below until", "opens a new request"]
+        words = ["It is our turn", "It is your turn", "This is done.", "below until", "opens a new request"]
         assert all(word in page for word, page in zip(words, said, strict=True))
         assert "Send answer" in said[-1] and "Reopen request" not in said[-1]
 
@@ -205,7 +206,7 @@ class TestThePage:
         client.post(self.url("close", opened))
         answer = client.post(self.url("close", opened))
         assert answer.status_code == 409 and "This request is resolved already." in answer.text
-        client.post(self.url("reopen", opened))
+        client.post(self.url("reopen", opened), {"body": ""})
         answer = client.post(self.url("reopen", opened), {"body": "Keep these words"})
         assert answer.status_code == 409 and "This request is open already." in answer.text
         assert "Keep these words" in answer.text

@@ -96,7 +96,7 @@ def test_from_the_mailed_link_to_a_rating_with_the_keyboard(
     reach(page, "Your e-mail")
     page.keyboard.type(JANE)
     page.keyboard.press("Enter")
-    page.get_by_role("heading", name="Look into your mail").wait_for()
+    page.get_by_role("heading", name="Check your mail").wait_for()
     assert [task for task in queued if task[0] == "portal.tasks.mail_links"]
     work_off(queued)
 
@@ -162,13 +162,13 @@ def test_its_pages_are_accessible(
     look("2-refused")
     page.get_by_label("Your e-mail").fill(JANE)
     page.get_by_role("button", name="Mail me a link").click()
-    page.get_by_role("heading", name="Look into your mail").wait_for()
+    page.get_by_role("heading", name="Check your mail").wait_for()
     look("3-mailed")
     page.goto(f"{live_server.url}/portal/acme/sign-in?token=old")
     look("4-gone")
     page.get_by_label("Your e-mail").fill(JANE)
     page.get_by_role("button", name="Mail me a link").click()  # this form is taken, although its address holds a link
-    page.get_by_role("heading", name="Look into your mail").wait_for()
+    page.get_by_role("heading", name="Check your mail").wait_for()
 
     visits.send_links(workspace_id=workspace.pk, address=JANE, now=timezone.now())
     link = visits.SignInLink.unscoped.get()
