@@ -24,6 +24,7 @@ from helpdesk.accounts import services as accounts
 from helpdesk.accounts import tokens
 from helpdesk.accounts.models import Invitation, Membership, Team
 from helpdesk.accounts.tests.factories import TeamFactory, WorkspaceFactory
+from portal.models import Article, ArticleCategory
 from portal.services import portals
 from portal.tests.article_rows import make_article, make_category
 from portal.tests.pictures import png

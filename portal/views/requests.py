@@ -221,7 +221,8 @@ def _page(
         "closing_form": closing_form,
         "may_reopen": may_reopen,
         "reopens_until": closing.reopens_until(view.ticket),
-        "was_answered": any(message.kind == "agent" for message in view.messages),
+        # Whether an agent spoke last, so that "did this solve it?" has something to ask about.
+        "is_answered": view.messages[-1].kind == "agent",
         "hears_by_mail": is_reachable(view.contact.email),
         "is_visit": opened.is_visit,
         "sent": sent if sent in SENT else "",
