@@ -143,7 +143,7 @@ def _erase_batch(erasure: Erasure, scope: Scope, now: dt.datetime) -> None:
     shown = _shown_in_admin(erasure, scope)
     tickets.erase_tickets(erasure=erasure, scope=scope)
     mail.erase_mail_of_tickets(erasure=erasure, scope=scope, now=now)
-    automation.erase_rules_of_tickets(erasure=erasure, scope=scope, now=now)
+    automation.erase_rules_of_tickets(erasure=erasure, scope=scope)
     webhooks.erase_webhooks_of_tickets(erasure=erasure, scope=scope)
     _erase_ratings(erasure, scope)
     _erase_articles(erasure, scope)
