@@ -76,7 +76,7 @@ def go_on(request: PrivacyRequest, *, clock: Callable[[], dt.datetime]) -> None:
         batch = left[start : start + BATCH]
         _erase_batch(erasure, scope.part(batch), clock())
         privacy_work.renew(request, now=clock(), last_ticket_id=batch[-1], done=request.done + len(batch))
-    _erase_the_rest(erasure, request, clock())
+    _erase_the_rest(erasure, request, clock)
     if request.round < ROUNDS:
         again = _scope_again(erasure, scope)
         privacy_work.pause(
@@ -206,11 +206,13 @@ def _forget_answers(erasure: Erasure, scope: Scope) -> None:
 # --- What no ticket leads to ------------------------------------------------------------------
 
 
-def _erase_the_rest(erasure: Erasure, request: PrivacyRequest, now: dt.datetime) -> None:
-    workspace_id = erasure.workspace_id
+def _erase_the_rest(erasure: Erasure, request: PrivacyRequest, clock: Callable[[], dt.datetime]) -> None:
+    workspace_id, now = erasure.workspace_id, clock()
     if erasure.contact_id is not None:
         SignInLink.objects.for_workspace(workspace_id).filter(contact=erasure.contact_id).delete()
     mail.erase_mail_of_address(erasure=erasure, now=now)
+    if request.round == 1:
+        mail.erase_originals_that_name(erasure=erasure, alive=lambda: privacy_work.renew(request, now=clock()), now=now)
     automation.erase_from_templates(erasure=erasure, now=now)
     keys = IdempotencyKey.objects.for_workspace(workspace_id).annotate(text=Cast("body", TextField()))
     keys.filter(_written(erasure, ["text", "key"]), pk__lt=erasure.until).delete()
@@ -224,7 +226,7 @@ def _erase_the_rest(erasure: Erasure, request: PrivacyRequest, now: dt.datetime)
     for model in apps.get_models():
         if issubclass(model, WorkspaceModel) and model._meta.label not in LEFT_ALONE:
             _replace_address(erasure, model)
-            privacy_work.renew(request, now=now)
+            privacy_work.renew(request, now=clock())
 
 
 def _ids_here(erasure: Erasure, entries: Any) -> list[str]:

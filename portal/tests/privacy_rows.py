@@ -136,13 +136,8 @@ class Planted:
             then="resolved",
         )
         note = make_reply(self.ticket, self.agent, now + HOUR, body=f"{HIDDEN} {NAME} called.", internal=True)
-        files.attach(
-            ticket=self.ticket,
-            upload=upload("Zora Quillon.txt"),
-            uploaded_by=self.agent.user,
-            actor=self.actor,
-            now=now,
-        ).file.save("x", SimpleUploadedFile("x", b"an agent's own"))
+        own = SimpleUploadedFile("Zora Quillon.txt", b"an agent's own")
+        files.attach(ticket=self.ticket, upload=own, uploaded_by=self.agent.user, actor=self.actor, now=now)
         conversation.edit_comment(comment=note, editor=self.agent, body=f"{HIDDEN} {NAME} called twice.", now=now)
         self.rated = requests.rate_request(
             ticket=self.ticket, contact=self.contact, rating=2, feedback=f"{WORD} took long", now=now + HOUR
