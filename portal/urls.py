@@ -4,7 +4,7 @@ from django.urls import path
 
 from portal.api import chat
 from portal.api import requests as api
-from portal.views import requests
+from portal.views import privacy, requests
 
 app_name = "portal"
 urlpatterns = [
@@ -22,4 +22,10 @@ urlpatterns = [
         name="public-satisfaction",
     ),
     path("portal/<slug:slug>", requests.submit, name="submit"),
+    # Settings: privacy
+    path("settings/privacy", privacy.privacy_page, name="privacy"),
+    path("settings/privacy/export", privacy.export, name="privacy-export"),
+    path("settings/privacy/erase", privacy.erase, name="privacy-erase"),
+    path("settings/privacy/<uuid:request_id>/file", privacy.file, name="privacy-file"),
+    path("settings/privacy/<uuid:request_id>/again", privacy.again, name="privacy-again"),
 ]
