@@ -1,7 +1,6 @@
 """A customer whose address, name and words stand everywhere, and a look into everything for what is left of them."""
 
 import datetime as dt
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -256,7 +255,11 @@ class Planted:
         blocking.block(workspace_id=workspace.pk, pattern=ADDRESS, by=None, reason=WORD)
         Undeliverable.unscoped.create(workspace=workspace, address=ADDRESS, reason=f"<{ADDRESS}>: gone", bounced_at=now)
         SignInLink.unscoped.create(
-            workspace=workspace, contact=self.contact, token_hash="0" * 64, created_at=now, expires_at=now + HOUR
+            workspace=workspace,
+            contact=self.contact,
+            token_hash=workspace.pk.hex * 2,
+            created_at=now,
+            expires_at=now + HOUR,
         )
         article = Article.unscoped.create(
             workspace=workspace, title=f"What {NAME} asked", slug="asked", body=f"Ask {NAME}.",
@@ -331,13 +334,12 @@ def rows_with(*markers: str, workspace: Workspace | None = None) -> list[str]:
     return found
 
 
-def stored_files() -> Iterator[Path]:
-    return (path for path in Path(default_storage.path("")).rglob("*") if path.is_file())
-
-
-def files_with(*markers: str) -> list[str]:
+def files_with(workspace: Workspace, *markers: str) -> list[str]:
+    """Every stored file of the workspace in which a marker stands."""
     texts = [marker.encode() for marker in markers]
-    return [str(path) for path in stored_files() if any(text in path.read_bytes().lower() for text in texts)]
+    stored = (path for path in Path(default_storage.path("")).rglob("*") if path.is_file())
+    mine = (path for path in stored if str(workspace.pk) in str(path))
+    return [str(path) for path in mine if any(text in path.read_bytes().lower() for text in texts)]
 
 
 def erase(planted: Planted, address: str = ADDRESS, at: dt.datetime | None = None) -> PrivacyRequest:

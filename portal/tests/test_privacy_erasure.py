@@ -83,11 +83,11 @@ class TestEverything:
         planted = Planted(workspace, NOW)
         before = figures(workspace)
         assert len({row.partition(":")[0] for row in rows_with(*MARKERS)}) >= 25, "too little was planted"
-        assert len(files_with(WORD, ADDRESS)) >= 7
+        assert len(files_with(workspace, WORD, ADDRESS)) >= 7
         request = erase(planted)
         assert (request.status, request.error) == ("done", "")
         assert rows_with(*MARKERS) == []
-        assert files_with(*MARKERS) == []
+        assert files_with(workspace, *MARKERS) == []
         assert figures(workspace) == before
         assert rows_with(HIDDEN), "notes of agents stay"
         assert rows_with(OTHER), "other people stay"
@@ -102,7 +102,7 @@ class TestEverything:
         unscoped = [row for row in after if row not in before]
         assert unscoped == [] and before == after
         assert Ticket.unscoped.get(pk=elsewhere.ticket.pk).requester_email == ADDRESS
-        assert files_with(WORD), "the files of the other workspace"
+        assert files_with(other, WORD), "the files of the other workspace"
 
     def test_a_worker_that_dies_after_any_portion_is_followed_by_one_that_goes_on(self, workspace, monkeypatch):
         planted = Planted(workspace, NOW)
@@ -140,13 +140,13 @@ class TestEverything:
             if request.is_over:
                 break
             at = max(at, request.next_at)
-            steps["count"], steps["dies_at"] = 0, 2 + turn % 9
+            steps["count"], steps["dies_at"] = 0, 1 + 4 * turn
             try:
                 privacy.run(request_id=request.pk, clock=lambda at=at: at)
             except Killed:
                 deaths += 1
         assert (request.status, request.error) == ("done", "") and deaths > 5
-        assert rows_with(*MARKERS) == [] and files_with(*MARKERS) == []
+        assert rows_with(*MARKERS) == [] and files_with(workspace, *MARKERS) == []
         assert figures(workspace) == before
 
     def test_the_log_keeps_who_and_how_many_and_a_hash_that_tells_the_address_to_nobody(self, workspace):
