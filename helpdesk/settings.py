@@ -332,6 +332,8 @@ CELERY_BEAT_SCHEDULE = {
     "delete old messages of webhooks": {"task": "tickets.webhooks.tasks.purge_deliveries", "schedule": 3600.0},
     "tell of webhooks that are off": {"task": "tickets.webhooks.tasks.tell_owners", "schedule": 60.0},
     "take up lost jobs": {"task": "slas.tasks.take_up_lost_jobs", "schedule": 60.0},
+    "go on with exports and erasures": {"task": "portal.tasks.take_up_privacy_requests", "schedule": 15.0},
+    "delete old exports": {"task": "portal.tasks.delete_old_exports", "schedule": 3600.0},
     "fold ticket counts": {"task": "tickets.tasks.fold_counts", "schedule": 30.0},
     "forget old sign-in links of customers": {"task": "portal.tasks.forget_sign_in_links", "schedule": 3600.0},
     "forget old idempotency keys": {"task": "helpdesk.tasks.forget_idempotency_keys", "schedule": 3600.0},

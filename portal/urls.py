@@ -4,7 +4,7 @@ from django.urls import path
 
 from portal.api import chat, puzzle
 from portal.api import requests as api
-from portal.views import articles, branding, home, reading, requests, settings, visits, widget
+from portal.views import articles, branding, home, privacy, reading, requests, settings, visits, widget
 
 app_name = "portal"
 urlpatterns = [
@@ -38,6 +38,12 @@ urlpatterns = [
     # Settings → Portal
     path("settings/portal", settings.settings, name="settings"),
     path("settings/portal/accent", settings.preview, name="settings-accent"),
+    # Settings: privacy
+    path("settings/privacy", privacy.privacy_page, name="privacy"),
+    path("settings/privacy/export", privacy.export, name="privacy-export"),
+    path("settings/privacy/erase", privacy.erase, name="privacy-erase"),
+    path("settings/privacy/<uuid:request_id>/file", privacy.file, name="privacy-file"),
+    path("settings/privacy/<uuid:request_id>/again", privacy.again, name="privacy-again"),
     # Help articles
     path("portal/<slug:slug>/search", reading.search, name="search"),
     path("portal/<slug:slug>/categories/<slug:category_slug>", reading.category, name="category"),

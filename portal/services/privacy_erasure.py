@@ -70,23 +70,17 @@ def go_on(request: PrivacyRequest, *, clock: Callable[[], dt.datetime]) -> None:
     """Erase, batch by batch, from where it stands. Raises `privacy_work.Superseded`."""
     if not request.work:
         _begin(request, clock())
+    elif request.work["round"] != request.round:
+        _begin_again(request, clock())
     erasure, scope = _kept(request)
     left = [pk for pk in scope.all if request.last_ticket_id is None or pk > request.last_ticket_id]
     for start in range(0, len(left), BATCH):
         batch = left[start : start + BATCH]
         _erase_batch(erasure, scope.part(batch), clock())
         privacy_work.renew(request, now=clock(), last_ticket_id=batch[-1], done=request.done + len(batch))
-    _erase_the_rest(erasure, request, clock())
+    _erase_the_rest(erasure, request, clock)
     if request.round < ROUNDS:
-        again = _scope_again(erasure, scope)
-        privacy_work.pause(
-            request,
-            until=clock() + SETTLES,
-            round=request.round + 1,
-            last_ticket_id=None,
-            total=request.done + len(again.all),
-            work={**request.work, "own": _texts(again.own), "near": _texts(again.near)},
-        )
+        privacy_work.pause(request, until=clock() + SETTLES, round=request.round + 1, last_ticket_id=None)
         return
     privacy_work.end(request, now=clock(), address="")
 
@@ -112,6 +106,7 @@ def _begin(request: PrivacyRequest, now: dt.datetime) -> None:
         "until": str(new_id()),
         "own": _texts(scope.own),
         "near": _texts(scope.near),
+        "round": 1,
     }
     privacy_work.renew(request, now=now, work=work, counts=counts, total=ROUNDS * len(scope.all))
 
@@ -124,15 +119,19 @@ def _kept(request: PrivacyRequest) -> tuple[Erasure, Scope]:
     return erasure, Scope([UUID(pk) for pk in work["own"]], [UUID(pk) for pk in work["near"]])
 
 
-def _scope_again(erasure: Erasure, before: Scope) -> Scope:
-    """The same tickets, and those that came to the contact while the first round went."""
-    if erasure.contact_id is None:
-        return before
-    now = tickets.find_scope(
-        workspace_id=erasure.workspace_id, contact_id=erasure.contact_id, address=erasure.traces.stand_in
-    )
-    own = {*before.own, *now.own}
-    return Scope(sorted(own), sorted({*before.near, *now.near} - own))
+def _begin_again(request: PrivacyRequest, now: dt.datetime) -> None:
+    """The same tickets once more, and those that came to the contact while the first round went."""
+    erasure, before = _kept(request)
+    own, near = set(before.own), set(before.near)
+    if erasure.contact_id is not None:
+        found = tickets.find_scope(
+            workspace_id=erasure.workspace_id, contact_id=erasure.contact_id, address=erasure.traces.stand_in
+        )
+        own |= set(found.own)
+        near |= set(found.near)
+    again = Scope(sorted(own), sorted(near - own))
+    work = {**request.work, "own": _texts(again.own), "near": _texts(again.near), "round": request.round}
+    privacy_work.renew(request, now=now, work=work, total=request.done + len(again.all))
 
 
 def _texts(ids: list[UUID]) -> list[str]:
@@ -143,7 +142,7 @@ def _erase_batch(erasure: Erasure, scope: Scope, now: dt.datetime) -> None:
     shown = _shown_in_admin(erasure, scope)
     tickets.erase_tickets(erasure=erasure, scope=scope)
     mail.erase_mail_of_tickets(erasure=erasure, scope=scope, now=now)
-    automation.erase_rules_of_tickets(erasure=erasure, scope=scope, now=now)
+    automation.erase_rules_of_tickets(erasure=erasure, scope=scope)
     webhooks.erase_webhooks_of_tickets(erasure=erasure, scope=scope)
     _erase_ratings(erasure, scope)
     _erase_articles(erasure, scope)
@@ -206,11 +205,13 @@ def _forget_answers(erasure: Erasure, scope: Scope) -> None:
 # --- What no ticket leads to ------------------------------------------------------------------
 
 
-def _erase_the_rest(erasure: Erasure, request: PrivacyRequest, now: dt.datetime) -> None:
-    workspace_id = erasure.workspace_id
+def _erase_the_rest(erasure: Erasure, request: PrivacyRequest, clock: Callable[[], dt.datetime]) -> None:
+    workspace_id, now = erasure.workspace_id, clock()
     if erasure.contact_id is not None:
         SignInLink.objects.for_workspace(workspace_id).filter(contact=erasure.contact_id).delete()
     mail.erase_mail_of_address(erasure=erasure, now=now)
+    if request.round == 1:
+        mail.erase_originals_that_name(erasure=erasure, alive=lambda: privacy_work.renew(request, now=clock()), now=now)
     automation.erase_from_templates(erasure=erasure, now=now)
     keys = IdempotencyKey.objects.for_workspace(workspace_id).annotate(text=Cast("body", TextField()))
     keys.filter(_written(erasure, ["text", "key"]), pk__lt=erasure.until).delete()
@@ -224,7 +225,7 @@ def _erase_the_rest(erasure: Erasure, request: PrivacyRequest, now: dt.datetime)
     for model in apps.get_models():
         if issubclass(model, WorkspaceModel) and model._meta.label not in LEFT_ALONE:
             _replace_address(erasure, model)
-            privacy_work.renew(request, now=now)
+            privacy_work.renew(request, now=clock())
 
 
 def _ids_here(erasure: Erasure, entries: Any) -> list[str]:

@@ -8,6 +8,7 @@ fails the first test.
 import re
 from copy import copy
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -62,6 +63,7 @@ BusinessHours, WorkingHours, Policy, Job = (
 Mailbox, Incoming, BlockedSender, NoticePreference = (
     apps.get_model("mail", name) for name in ("Mailbox", "Incoming", "BlockedSender", "NoticePreference")
 )
+PrivacyRequest = apps.get_model("portal", "PrivacyRequest")
 Endpoint, Delivery = (apps.get_model("webhooks", name) for name in ("Endpoint", "Delivery"))
 MailSettings, Outgoing, ParsingRule, Undeliverable = (
     apps.get_model("mail", name) for name in ("MailSettings", "Outgoing", "ParsingRule", "Undeliverable")
@@ -92,6 +94,7 @@ CHANGEABLE: tuple[Any, ...] = (
     Outgoing,
     ParsingRule,
     Policy,
+    PrivacyRequest,
     Recurring,
     Rule,
     Team,
@@ -328,6 +331,12 @@ PAGES = [
     *rows("GET POST", "mail:addresses", "admin", pattern="@spam.example"),
     *rows("POST", "mail:sender-unblock", "admin", pattern="@spam.example"),
     *rows("POST", "mail:reachable", "admin", address="dead@customers.example"),
+    # Settings of privacy
+    *rows("GET", "portal:privacy", "admin"),
+    *rows("POST", "portal:privacy-export", "admin", address="jane@customers.example"),
+    *rows("POST", "portal:privacy-erase", "admin", address="jane@customers.example"),
+    *rows("GET", "portal:privacy-file", "admin", "privacy_request"),
+    *rows("POST", "portal:privacy-again", "admin", "privacy_request"),
     # Settings of webhooks
     *rows("GET", "webhooks:endpoints", "admin"),
     *rows("GET POST", "webhooks:new", "admin"),
@@ -573,6 +582,12 @@ class World:
             recipient="x@customers.example", message_id=uuid4().hex, status="failed", created_at=NOW,
             ended_at=NOW,
         ).pk  # fmt: skip
+        asked = PrivacyRequest(
+            workspace=self.workspace, kind="export", address="x@customers.example", address_hash="0" * 64,
+            status="failed", created_at=NOW, ended_at=NOW, file_until=timezone.now() + timedelta(days=1),
+        )  # fmt: skip
+        asked.file.save(f"{self.workspace.pk}/{asked.pk.hex}.zip", ContentFile(b"PK"))
+        self.things["privacy_request"] = asked.pk
         self.things["webhook"] = Endpoint.unscoped.create(
             workspace=self.workspace, url="http://93.184.215.14/hook", events=["ticket.created"], secret_sealed="",
             secret_changed_at=NOW, active_since=NOW, created_at=NOW, updated_at=NOW,

@@ -273,10 +273,14 @@ def _erase_activities(
                 data["changes"] = activity.changes
             data = erasure.traces.clean_value(data, parts=is_own)
             activity.payload = {**activity.payload, "data": data}
-            if is_theirs:
+            is_customer = activity.actor_kind == ActorKind.CUSTOMER.value
+            if is_theirs or (
+                # Whoever wrote the mail that opened the request is known by name only.
+                is_own and is_customer and activity.actor_contact_id is None and activity.event == Event.CREATED.value
+            ):
                 activity.actor_name = NAME
-            elif activity.actor_kind == ActorKind.CUSTOMER.value:
-                activity.actor_name = erasure.traces.without_address(activity.actor_name)[:120]
+            elif is_customer:
+                activity.actor_name = erasure.traces.clean(activity.actor_name)[:120]
             if before != (activity.changes, activity.payload, activity.actor_name):
                 changed.append(activity)
         Activity.unscoped.bulk_update(changed, ["changes", "payload", "actor_name"])

@@ -27,6 +27,7 @@ MAY_READ_ACROSS = {
     "helpdesk/tasks.py": "forgets old answers of every workspace",
     "portal/services/visits.py": "an address asks for its links of every workspace; a visit is found by its cookie",
     "portal/services/origins.py": "a preflight names a site, not a workspace",
+    "portal/services/privacy.py": "a worker takes the request that a task names, and what is due in all",
     "slas/services/jobs.py": "a worker takes the job that a task names, and looks for lost ones of every workspace",
     "tickets/access.py": "a customer's link is found by its secret",
     "tickets/api/serializers.py": "subqueries of tickets that are scoped already",

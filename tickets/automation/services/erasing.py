@@ -8,16 +8,15 @@ from django.db import transaction
 
 from tickets.automation.models import DryRunRow, Effect, RecurringTicket, Run
 from tickets.services.erasing import AT_ONCE, Erasure, Scope
-from tickets.traces import NAME, SUBJECT, TEXT, Traces
+from tickets.traces import NAME, SUBJECT, Traces
 
-CANCELLED = "The customer was erased."
 STOPPED = "Its requester was erased. Name another one, then switch it on."
 
 
-def erase_rules_of_tickets(*, erasure: Erasure, scope: Scope, now: dt.datetime) -> None:
+def erase_rules_of_tickets(*, erasure: Erasure, scope: Scope) -> None:
     """Erase the person from what rules and macros did to these few tickets.
 
-    A mail that waits and may repeat the customer's words is not sent any more; a call goes out without them.
+    What still waits goes out without the person.
     """
     own = set(scope.own)
     # Answers of dry runs say what a customer had; the counts stand on the dry run itself.
@@ -28,16 +27,14 @@ def erase_rules_of_tickets(*, erasure: Erasure, scope: Scope, now: dt.datetime) 
         effects = Effect.objects.for_workspace(erasure.workspace_id).select_for_update().order_by("pk")
         changed = []
         for effect in effects.filter(ticket__in=scope.all):
-            before = (effect.content, effect.error, effect.status)
-            if effect.ticket_id in own:
-                effect.content = _without_words(effect.kind, effect.content, erasure.traces)
-                if effect.kind == "mail" and effect.status == "waiting":
-                    effect.status, effect.next_at, effect.ended_at, effect.error = "failed", None, now, CANCELLED
+            before = (effect.content, effect.error)
+            if effect.ticket_id in own and effect.kind == "webhook":
+                effect.content = _without_words(effect.content, erasure.traces)
             effect.content = erasure.traces.clean_value(effect.content, parts=effect.ticket_id in own)
             effect.error = erasure.traces.clean(effect.error)[:300]
-            if before != (effect.content, effect.error, effect.status):
+            if before != (effect.content, effect.error):
                 changed.append(effect)
-        Effect.unscoped.bulk_update(changed, ["content", "error", "status", "next_at", "ended_at"])
+        Effect.unscoped.bulk_update(changed, ["content", "error"])
 
 
 def erase_from_templates(*, erasure: Erasure, now: dt.datetime) -> None:
@@ -53,10 +50,8 @@ def erase_from_templates(*, erasure: Erasure, now: dt.datetime) -> None:
     )
 
 
-def _without_words(kind: str, content: Mapping[str, Any], of_text: Traces) -> dict[str, Any]:
-    """What stays of a mail or call about a request of the person."""
-    if kind == "mail":
-        return {**content, "text": TEXT}
+def _without_words(content: Mapping[str, Any], of_text: Traces) -> dict[str, Any]:
+    """What stays of a call about a request of the person; of mails only the name is theirs, which is looked for."""
     data = {**content.get("data", {}), "subject": SUBJECT}
     return {**content, "data": {**data, "requester": {"email": of_text.stand_in, "name": NAME}}}
 

@@ -5,13 +5,14 @@ whoever sends, so they have transactions of their own.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Q, TextField
 from django.db.models.functions import Cast
 
+from helpdesk.errors import NotFound
 from tickets.mail.models import BlockedSender, Incoming, Outgoing, Undeliverable
 from tickets.mail.parsing import message
 from tickets.mail.parsing.message import Unreadable
@@ -53,10 +54,7 @@ def erase_mail_of_tickets(*, erasure: Erasure, scope: Scope, now: dt.datetime) -
 
 
 def erase_mail_of_address(*, erasure: Erasure, now: dt.datetime) -> None:
-    """Erase what no ticket leads to: quarantine, what was ignored, sign-in links, lists of addresses.
-
-    Messages by others that name the address go with the bytes in which they name it.
-    """
+    """Erase what no ticket leads to: quarantine, what was ignored, sign-in links, lists of addresses."""
     address = erasure.traces.address
     _erase_outgoing(erasure, Q(recipient=address, pk__lt=erasure.until), now=now)
     named = Q(from_address__iexact=address) | Q(envelope_from__iexact=address)
@@ -70,6 +68,31 @@ def erase_mail_of_address(*, erasure: Erasure, now: dt.datetime) -> None:
     _erase_incoming(erasure, rows.filter(named, pk__lt=erasure.until).values_list("pk", flat=True), own=set(), now=now)
     Undeliverable.objects.for_workspace(erasure.workspace_id).filter(address__iexact=address).delete()
     BlockedSender.objects.for_workspace(erasure.workspace_id).filter(pattern__iexact=address).delete()
+
+
+def erase_originals_that_name(*, erasure: Erasure, alive: Callable[[], None], now: dt.datetime) -> None:
+    """Delete the bytes of messages that became nothing and name the address, in Cc for example: each file is read.
+
+    `alive` is called now and then, since there may be very many.
+    """
+    rows = Incoming.objects.for_workspace(erasure.workspace_id).filter(ticket=None, comment=None, pk__lt=erasure.until)
+    ids = list(rows.exclude(raw="").values_list("pk", flat=True))
+    address = erasure.traces.address.encode()
+    for portion in _portions(ids):
+        alive()
+        _erase_incoming(
+            erasure,
+            [row.pk for row in rows.filter(pk__in=portion).only("pk", "raw") if address in _raw_of(row).lower()],
+            own=set(),
+            now=now,
+        )
+
+
+def _raw_of(incoming: Incoming) -> bytes:
+    try:
+        return originals.raw_of(incoming)
+    except NotFound:
+        return b""
 
 
 def _erase_outgoing(erasure: Erasure, which: Q, *, now: dt.datetime) -> None:
@@ -147,10 +170,7 @@ def _clean_incoming(erasure: Erasure, incoming: Incoming, own: set[Any], now: dt
 
 def _names(incoming: Incoming, of_text: Traces) -> bool:
     """Whether a message by somebody else names the person, in its headers, its text or the names of its files."""
-    try:
-        raw = originals.raw_of(incoming)
-    except originals.NotFound:
-        return False
+    raw = _raw_of(incoming)
     if of_text.are_in(raw.decode("utf-8", "replace")):
         return True
     try:
