@@ -320,6 +320,7 @@ PAGES = [
     *rows("POST", "webhooks:replay", "admin", "webhook", "$hook_delivery"),
     # Portal
     *rows("GET POST", "portal:submit", ANYBODY, "slug"),
+    *rows("GET", "portal:widget", ANYBODY, "slug"),
 ]
 
 API = [

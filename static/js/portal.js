@@ -52,14 +52,18 @@ for (const hidden of document.querySelectorAll("input[data-challenge]")) {
     return puzzle.proof;
   }
 
-  let isReady = false;
+  let [isWaiting, isReady] = [false, false];
   form.addEventListener("input", prove);
   form.addEventListener("submit", async (event) => {
     if (isReady) return;
     event.preventDefault();
+    if (isWaiting) return; // pressed twice
+    isWaiting = true;
     hidden.value = await prove();
     isReady = true;
     form.requestSubmit(event.submitter);
   });
-  window.addEventListener("pageshow", () => { [puzzle, isReady, hidden.value] = [null, false, ""]; }); // came back
+  window.addEventListener("pageshow", () => { // came back to the page: the solution was used
+    [puzzle, isWaiting, isReady, hidden.value] = [null, false, false, ""];
+  });
 }
