@@ -59,11 +59,13 @@ for (const hidden of document.querySelectorAll("input[data-challenge]")) {
     event.preventDefault();
     if (isWaiting) return; // pressed twice
     isWaiting = true;
+    form.setAttribute("aria-busy", "true");
     hidden.value = await prove();
     isReady = true;
     form.requestSubmit(event.submitter);
   });
   window.addEventListener("pageshow", () => { // came back to the page: the solution was used
     [puzzle, isWaiting, isReady, hidden.value] = [null, false, false, ""];
+    form.removeAttribute("aria-busy");
   });
 }

@@ -59,7 +59,7 @@ function startWidget(config) {
   const trouble = make("div", { class: "trouble", role: "alert" });
   const send = make("button", { class: "main", type: "submit" }, say("send"));
   const form = make(
-    "form", { novalidate: true, onsubmit: submit, oninput: prepare },
+    "form", { novalidate: true, dir: texts.dir, onsubmit: submit, oninput: prepare },
     make("p", { class: "muted" }, say("intro")),
     trouble,
     field("subject", "input", { maxlength: 255, autocomplete: "off", autofocus: true }),
@@ -73,11 +73,11 @@ function startWidget(config) {
     ),
     send,
   );
-  const done = make("div", { class: "done", hidden: true });
+  const done = make("div", { class: "done", dir: texts.dir, hidden: true });
   const dialog = make(
-    "dialog", { "aria-labelledby": "title", dir: texts.dir }, // our button stands where the site's own direction ends
+    "dialog", { "aria-labelledby": "title" }, // stands where lines of the site end; its own texts have their own direction
     make(
-      "header", {},
+      "header", { dir: texts.dir },
       make("div", {}, make("p", { class: "muted", dir: "auto" }, config.name), make("h2", { id: "title" }, say("title"))),
       make("button", { class: "close", type: "button", "aria-label": say("close"), onclick: () => dialog.close() }, icon("M18 6 6 18M6 6l12 12")),
     ),
