@@ -61,6 +61,7 @@ for (const hidden of document.querySelectorAll("input[data-challenge]")) {
     isWaiting = true;
     form.setAttribute("aria-busy", "true");
     hidden.value = await prove();
+    await new Promise((later) => { setTimeout(later); }); // not while the form is still being sent: it would do nothing
     isReady = true;
     form.requestSubmit(event.submitter);
   });
