@@ -26,7 +26,11 @@ class OriginNotAllowed(DomainError):
 
 def is_listed(*, origin: str) -> bool:
     """Whether any workspace lists this site. One query in half a minute; one for each call when Valkey is away."""
-    return bool(origin) and origin in cache.get_or_set(_KEPT_AS, _listed, KEPT_SECONDS)
+    known: set[str] | None = cache.get(_KEPT_AS)
+    if known is None:
+        known = _listed()
+        cache.set(_KEPT_AS, known, KEPT_SECONDS)
+    return origin in known
 
 
 def check_anywhere(*, origin: str) -> None:

@@ -37,7 +37,8 @@ def let_in(*, portal: Portal, proof: str, is_proof_needed: bool, now: dt.datetim
 
     `trap` is a field that people do not see. `proof` solves a puzzle (`portal.services.puzzles`) where the workspace
     asks for one; without `is_proof_needed` it may be missing, as from a browser without scripts, but not be wrong.
-    The workspace's limit counts what comes through API, form and widget together.
+    The workspace's limit counts what comes this far through API, form and widget together, also what a later check of
+    its fields refuses.
 
     Raises InvalidInput naming `website` (the trap) or `proof`, and TooManyRequests.
     """

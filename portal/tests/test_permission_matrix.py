@@ -366,6 +366,7 @@ PAGES = [
     *rows("GET", "portal:article", ANYBODY, "slug", "$article_slug"),
     *rows("POST", "portal:article-feedback", ANYBODY, "slug", "$article_slug", helpful="yes"),
     *rows("POST", "portal:article-view", ANYBODY, "slug", "$article_slug"),
+    *rows("GET", "portal:widget", ANYBODY, "slug"),
 ]
 
 API = [

@@ -59,16 +59,23 @@ for (const hidden of document.querySelectorAll("input[data-challenge]")) {
     return puzzle.proof;
   }
 
-  let isReady = false;
+  let [isWaiting, isReady] = [false, false];
   form.addEventListener("input", prove);
   form.addEventListener("submit", async (event) => {
     if (isReady) return;
     event.preventDefault();
+    if (isWaiting) return; // pressed twice
+    isWaiting = true;
+    form.setAttribute("aria-busy", "true");
     hidden.value = await prove();
+    await new Promise((later) => { setTimeout(later); }); // not while the form is still being sent: it would do nothing
     isReady = true;
     form.requestSubmit(event.submitter);
   });
-  window.addEventListener("pageshow", () => { [puzzle, isReady, hidden.value] = [null, false, ""]; }); // came back
+  window.addEventListener("pageshow", () => { // came back to the page: the solution was used
+    [puzzle, isWaiting, isReady, hidden.value] = [null, false, false, ""];
+    form.removeAttribute("aria-busy");
+  });
 }
 
 // --- Suggestions. Their place is kept free, so that nothing on the page moves when they come.

@@ -59,7 +59,7 @@ function startWidget(config) {
   const trouble = make("div", { class: "trouble", role: "alert" });
   const send = make("button", { class: "main", type: "submit" }, say("send"));
   const form = make(
-    "form", { novalidate: true, onsubmit: submit, oninput: prepare },
+    "form", { novalidate: true, dir: texts.dir, onsubmit: submit, oninput: prepare },
     make("p", { class: "muted" }, say("intro")),
     trouble,
     field("subject", "input", { maxlength: 255, autocomplete: "off", autofocus: true }),
@@ -73,12 +73,13 @@ function startWidget(config) {
     ),
     send,
   );
-  const done = make("div", { class: "done", hidden: true });
+  const title = make("h2", { id: "title", tabindex: -1 });
+  const done = make("div", { class: "done", dir: texts.dir, hidden: true });
   const dialog = make(
-    "dialog", { "aria-labelledby": "title", dir: texts.dir }, // our button stands where the site's own direction ends
+    "dialog", { "aria-labelledby": "title" }, // stands where lines of the site end; its own texts have their own direction
     make(
-      "header", {},
-      make("div", {}, make("p", { class: "muted", dir: "auto" }, config.name), make("h2", { id: "title" }, say("title"))),
+      "header", { dir: texts.dir },
+      make("div", {}, make("p", { class: "muted", dir: "auto" }, config.name), title),
       make("button", { class: "close", type: "button", "aria-label": say("close"), onclick: () => dialog.close() }, icon("M18 6 6 18M6 6l12 12")),
     ),
     form, done,
@@ -118,6 +119,7 @@ function startWidget(config) {
     form.reset();
     elements.name.value = options.name ?? "";
     elements.email.value = options.email ?? "";
+    title.textContent = say("title");
     [form.hidden, done.hidden] = [false, true];
     complain();
   }
@@ -240,16 +242,15 @@ function startWidget(config) {
   }
 
   function thank({ ticket, accessToken }) {
-    const heading = make("h3", { tabindex: -1 }, say("thanks"));
     const address = `${base}/portal/tickets/${ticket.id}?token=${encodeURIComponent(accessToken)}`;
     done.replaceChildren(
-      heading,
       make("p", {}, say("number", { number: ticket.ticket_number })),
       make("a", { class: "main", href: address, target: "_blank", rel: "noopener noreferrer" }, say("read")),
       make("button", { class: "quiet", type: "button", onclick: () => { begin(); elements.subject.focus(); } }, say("again")),
     );
+    title.textContent = say("thanks");
     [form.hidden, done.hidden] = [true, false];
-    heading.focus();
+    title.focus();
   }
 
   window.addEventListener("online", () => { if (!sending) complain(); });

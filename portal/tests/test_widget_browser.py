@@ -1,0 +1,262 @@
+"""The widget in a real browser: on a page of another site, under a strict policy, with a puzzle.
+
+Set SCREENSHOTS=folder to keep pictures.
+"""
+
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import expect
+
+from helpdesk.accounts.models import Workspace
+from helpdesk.accounts.tests.factories import WorkspaceFactory
+from helpdesk.tests.browser import accessible, picture
+from portal.models import PortalSettings
+from portal.services import puzzles
+from portal.tests.factories import make_settings
+from tickets.models import Ticket
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+PAGE = """<!doctype html><html lang="en" dir="{dir}">
+<meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Shop</title><link rel="stylesheet" href="/shop.css">
+<main><h1>Our shop</h1><p>Parcels and more. <a href="/help" id="help">Get help</a></p></main>
+<script src="{server}/portal/acme/widget.js" defer {attributes}></script></html>"""
+# What a site may do to everything on its pages; none of it may reach the widget.
+STYLES = """
+html { font-size: 62.5%; background: #fff; color: #111 } body { font: 1.6rem Georgia, serif; margin: 2rem }
+button, input, label, section, dialog { font-size: 5px; text-transform: uppercase; letter-spacing: 9px }
+"""
+
+
+class Site:
+    """A site on another port of this machine: another origin, with a strict Content Security Policy."""
+
+    def __init__(self, server: str) -> None:
+        self.attributes, self.dir = "", "ltr"
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                is_style = self.path.endswith(".css")
+                page = PAGE.format(server=server, attributes=site.attributes, dir=site.dir)
+                body = (STYLES if is_style else page).encode()
+                self.send_response(200 if self.path in ("/", "/shop.css") else 404)
+                self.send_header("Content-Type", "text/css" if is_style else "text/html")
+                self.send_header(
+                    "Content-Security-Policy",
+                    f"default-src 'none'; script-src {server}; connect-src {server}; style-src 'self'; "
+                    "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+                )
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *words: Any) -> None:
+                pass
+
+        self.httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.origin = f"http://127.0.0.1:{self.httpd.server_port}"
+        threading.Thread(target=self.httpd.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def site(live_server: Any) -> Iterator[Site]:
+    site = Site(live_server.url)
+    yield site
+    site.httpd.shutdown()
+    site.httpd.server_close()
+
+
+@pytest.fixture
+def workspace(site: Site, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.setattr(puzzles, "COST", 100)
+    monkeypatch.setattr(puzzles, "TRIES", 20)
+    workspace = WorkspaceFactory(name="Acme", slug="acme")
+    make_settings(workspace, allowed_origins=[site.origin], asks_proof=True)
+    return workspace
+
+
+def sent(workspace: Workspace) -> int:
+    return int(Ticket.objects.for_workspace(workspace).count())
+
+
+def test_a_request_by_keyboard_only(live_server: Any, open_browser: Any, site: Site, workspace: Workspace) -> None:
+    page = open_browser()
+    page.goto(site.origin)
+    opener = page.get_by_role("button", name="Help")
+    opener.wait_for()
+    accessible(page)
+    picture(page, "1-closed")
+    page.keyboard.press("Tab")  # the site's own link
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="How can we help?")
+    expect(page.get_by_label("What is it about?")).to_be_focused()
+    accessible(page)
+    picture(page, "2-open")
+
+    # Escape closes it, the focus goes back to where it came from, and what was typed stays.
+    page.keyboard.type("Where is my parcel?")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(opener).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("What is it about?")).to_have_value("Where is my parcel?")
+
+    # What is missing is said at the field, which gets the focus; the focus never leaves for the page behind.
+    page.keyboard.press("Enter")
+    problem = page.get_by_label("What happened?")
+    expect(problem).to_be_focused()
+    expect(problem).to_have_attribute("aria-invalid", "true")
+    expect(problem).to_have_accessible_description("Please tell us what happened.")
+    expect(page.get_by_role("alert")).to_have_text("Nothing was sent yet. Please check the marked fields.")
+    accessible(page)
+    picture(page, "3-refused")
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.id") != "help"
+    problem.focus()
+    page.keyboard.type("It was sent a week ago.")
+    expect(problem).to_have_accessible_description("")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Your e-mail")).to_be_focused()
+    page.keyboard.type("jane@customers")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Your e-mail")).to_have_accessible_description(re.compile("not complete"))
+    page.keyboard.type(".example")
+    page.keyboard.press("Enter")
+    thanks = page.get_by_role("heading", name="We have your request")
+    expect(thanks).to_be_focused()
+    accessible(page)
+    picture(page, "4-thanks")
+    ticket = Ticket.objects.for_workspace(workspace).get()
+    assert (ticket.subject, ticket.description) == ("Where is my parcel?", "It was sent a week ago.")
+    assert (ticket.requester_email, ticket.channel) == ("jane@customers.example", "api")
+    expect(page.get_by_role("dialog", name="We have your request")).to_contain_text(f"#{ticket.number}")
+
+    with page.context.expect_page() as opened:
+        page.keyboard.press("Tab")  # Close
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+    opened.value.get_by_role("heading", name="Where is my parcel?").wait_for()
+    assert opened.value.url.startswith(live_server.url) and "token" not in opened.value.url
+    # Nothing is kept but the cookie of that page, once it was opened.
+    assert {cookie["path"] for cookie in page.context.cookies()} == {f"/portal/tickets/{ticket.pk}"}
+    assert page.evaluate("localStorage.length + sessionStorage.length") == 0
+
+
+def test_on_a_dark_phone_whose_network_goes_away(open_browser: Any, site: Site, workspace: Workspace) -> None:
+    site.attributes = 'data-name="Jane" data-email="jane@customers.example" data-label="Ask us"'
+    page = open_browser(390, 844, dark=True)
+    page.goto(site.origin)
+    page.get_by_role("button", name="Ask us").click()
+    dialog = page.get_by_role("dialog")
+    assert dialog.bounding_box() == {"x": 0, "y": 0, "width": 390, "height": 844}
+    accessible(page)
+    picture(page, "5-phone")
+    page.set_viewport_size({"width": 320, "height": 422})  # zoomed in
+    accessible(page)
+    inside = dialog.evaluate("box => box.scrollWidth - box.clientWidth")
+    assert inside <= 0 and dialog.bounding_box()["width"] == 320
+    page.get_by_role("button", name="Send request").scroll_into_view_if_needed()
+    picture(page, "5-phone-zoomed")
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.get_by_label("Your e-mail")).to_have_value("jane@customers.example")
+    page.get_by_label("What is it about?").fill("Lost")
+    page.get_by_label("What happened?").fill("It is gone.")
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Send request").click()
+    expect(page.get_by_role("alert")).to_contain_text("You are offline. What you typed is kept")
+    accessible(page)
+    picture(page, "6-phone-offline")
+    assert sent(workspace) == 0
+    page.context.set_offline(False)
+    expect(page.get_by_role("alert")).to_have_text("")
+    page.get_by_role("button", name="Send request").click()
+    page.get_by_role("heading", name="We have your request").wait_for()
+    accessible(page)
+    picture(page, "7-phone-thanks")
+    assert sent(workspace) == 1
+
+
+def test_an_answer_that_gets_lost_makes_no_second_request(open_browser: Any, site: Site, workspace: Workspace) -> None:
+    site.attributes = 'data-open-on="#help" data-theme="light"'
+    site.dir = "rtl"
+    page = open_browser(dark=True)
+    page.goto(site.origin)
+    expect(page.get_by_role("button", name="Help")).to_have_count(0)
+    page.get_by_role("link", name="Get help").click()
+    box = page.get_by_role("dialog").bounding_box()
+    assert box["x"] < 100 and page.url == f"{site.origin}/"
+    accessible(page)
+    picture(page, "8-rtl")
+    page.get_by_label("What is it about?").fill("Lost")
+    page.get_by_label("What happened?").fill("It is gone.")
+    page.get_by_label("Your e-mail").fill("jane@customers.example")
+
+    def lose(route: Any) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/api/public/tickets", lose, times=1)
+    page.get_by_role("button", name="Send request").click()
+    expect(page.get_by_role("alert")).to_contain_text("That did not work")
+    accessible(page)
+    picture(page, "9-failed")
+    assert sent(workspace) == 1
+    page.get_by_role("button", name="Send request").click()
+    page.get_by_role("heading", name="We have your request").wait_for()
+    assert sent(workspace) == 1
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="Get help")).to_be_focused()
+
+
+def test_what_the_server_refuses_is_said_and_kept(open_browser: Any, site: Site, workspace: Workspace) -> None:
+    PortalSettings.objects.for_workspace(workspace).update(requests_per_hour=2)
+    page = open_browser()
+    page.goto(site.origin)
+    page.get_by_role("button", name="Help").click()
+    address, send = page.get_by_label("Your e-mail"), page.get_by_role("button", name="Send request")
+    page.get_by_label("What is it about?").fill("First")
+    page.get_by_label("What happened?").fill("It is gone.")
+    address.fill("jane@customers..example")  # complete for the widget, not for the server
+    send.click()
+    expect(address).to_have_accessible_description("This is not a complete e-mail address, like jane@example.com.")
+    expect(address).to_be_focused()
+    address.fill("jane@customers.example")
+    send.click()
+    page.get_by_role("button", name="Send another request").click()
+    page.get_by_label("What is it about?").fill("Second")
+    page.get_by_label("What happened?").fill("It is gone.")
+    address.fill("jane@customers.example")
+    send.click()
+    expect(page.get_by_role("alert")).to_contain_text("please try again in 60 min.")
+    expect(page.get_by_label("What is it about?")).to_have_value("Second")
+    assert sent(workspace) == 1
+
+
+def test_the_portal_s_own_form_solves_the_puzzle(
+    live_server: Any, open_browser: Any, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proofs, real = [], puzzles.check
+
+    def check(**given: Any) -> None:
+        real(**given)
+        proofs.append(given["proof"])
+
+    monkeypatch.setattr(puzzles, "check", check)
+    page = open_browser()
+    page.goto(live_server.url + reverse("portal:submit", args=["acme"]))
+    page.get_by_label("What is it about?").fill("Lost")
+    page.get_by_label("What happened?").fill("It is gone.")
+    page.get_by_label("Your e-mail").fill("jane@customers.example")
+    page.get_by_role("button", name="Send request").click()
+    page.get_by_text("We have your request").wait_for()
+    assert len(proofs) == 1 and proofs[0] and sent(workspace) == 1
