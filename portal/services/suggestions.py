@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from helpdesk.accounts.models import Contact
+from portal.services import reading, visits
 from portal.services.portals import Portal
+from portal.services.reading import Found
 from tickets.models import Ticket
 
 FEWEST_LETTERS = 3
@@ -18,7 +19,7 @@ REQUESTS = 2
 class Suggestions:
     """What is offered while somebody types."""
 
-    articles: Sequence[Any] = ()  # each with title, slug and, in `excerpt`, what the article says of the words
+    articles: Sequence[Found] = ()
     requests: Sequence[Ticket] = ()  # the visitor's own
 
     def __len__(self) -> int:
@@ -40,12 +41,7 @@ def for_words(*, portal: Portal, words: str, visitor: Contact | None) -> Suggest
     words = words.strip()[:MOST_LETTERS]
     if len(words) < FEWEST_LETTERS:
         return Suggestions()
-    return Suggestions(articles=_articles(portal, words), requests=_requests(visitor, words) if visitor else ())
-
-
-def _articles(portal: Portal, words: str) -> Sequence[Any]:
-    return ()
-
-
-def _requests(visitor: Contact, words: str) -> Sequence[Ticket]:
-    return ()
+    return Suggestions(
+        articles=reading.search(workspace=portal.workspace, words=words, limit=ARTICLES),
+        requests=visits.similar_to(contact=visitor, words=words, limit=REQUESTS) if visitor else (),
+    )

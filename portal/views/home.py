@@ -1,7 +1,5 @@
 """The portal's front door, the language it is read in, and what is offered while somebody types."""
 
-from typing import Any
-
 from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -10,8 +8,9 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from portal.services import portals, suggestions
+from portal.services import portals, reading, suggestions
 from portal.views.base import LANGUAGE_COOKIE, of_portal, page
+from portal.views.visits import visitor_of
 
 YEAR = 60 * 60 * 24 * 365
 
@@ -20,12 +19,9 @@ YEAR = 60 * 60 * 24 * 365
 @of_portal
 def home(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
     """Search, help articles, and the two doors: send a request, find mine."""
-    return page(request, portal, "portal/home.html", _articles(portal))
-
-
-def _articles(portal: portals.Portal) -> dict[str, Any]:
-    """The articles that the page shows; nothing where none is published."""
-    return {}
+    shelves = reading.shelves(portal.workspace)
+    popular = reading.popular(portal.workspace) if shelves else []
+    return page(request, portal, "portal/home.html", {"shelves": shelves, "popular": popular})
 
 
 @never_cache
@@ -34,7 +30,7 @@ def _articles(portal: portals.Portal) -> dict[str, Any]:
 def suggest(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
     """What may answer a request whose subject is being typed: a part of the page with the form."""
     words = request.GET.get("q", "")
-    found = suggestions.for_words(portal=portal, words=words, visitor=None)
+    found = suggestions.for_words(portal=portal, words=words, visitor=visitor_of(request, portal))
     return page(request, portal, "portal/_suggestions.html", {"suggestions": found})
 
 

@@ -12,10 +12,8 @@ from portal.forms.visits import FindForm
 from portal.models import SignInLink
 from portal.services import portals, visits
 from portal.views.base import again, of_portal, page, private, too_often
-from tickets import dispatch
 from tickets.services import base
 
-MAIL_TASK = "portal.tasks.mail_links"
 COOKIE_PATH = "/portal"
 
 
@@ -61,8 +59,8 @@ def _ask(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
         except DomainError as error:
             form.refuse(error)
         else:
-            # Whether anybody has this address is for the task to find out: what it takes must not be seen here.
-            dispatch.queue_after_commit(MAIL_TASK, str(portal.workspace.pk), address, translation.get_language())
+            language = translation.get_language() or ""
+            visits.ask_for_links(workspace_id=portal.workspace.pk, address=address, language=language)
             return page(request, portal, "portal/sign_in_mailed.html", {"address": address})
     return again(page(request, portal, "portal/sign_in_form.html", {"form": form}), wait)
 
