@@ -40,6 +40,7 @@ ON_A_SHELF = 5
 POPULAR = 6
 RELATED = 3
 _EXCERPT = 180  # characters
+_A_WORD = 12  # characters
 _SHORT_EXCERPT = 110  # of an article that nobody searched for
 _SEARCHED_FOR_EXCERPT = 20_000  # characters of an article that its excerpt is looked for in
 _WEIGHTS = [0.05, 0.1, 0.2, 1.0]  # of D, C, B and A: a word in the title counts more than any number in the body
@@ -318,11 +319,11 @@ def _with_excerpts(found: list[Found], bodies: Iterable[str], query: str) -> lis
 
 
 def _whole(excerpt: str, text: str) -> str:
-    """The excerpt, with dots where the text goes on before or after it; a full stop that was cut off comes back."""
+    """The excerpt, with dots where the text goes on before or after it; a word or a full stop is put back instead."""
     before, found, after = text.partition(excerpt.translate(_NO_MARKS))
     if not found:
         return excerpt
-    return ("… " if before else "") + excerpt + (after if len(after) < 3 else " …")
+    return (before if len(before) <= _A_WORD else "… ") + excerpt + (after if len(after) <= _A_WORD else " …")
 
 
 def _marked(text: str) -> SafeString:
