@@ -8,6 +8,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from helpdesk.api.throttles import page_throttle
 from portal.services import portals, reading, suggestions
 from portal.views.base import LANGUAGE_COOKIE, of_portal, page
 from portal.views.visits import visitor_of
@@ -26,6 +27,7 @@ def home(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
 
 @never_cache
 @require_safe
+@page_throttle("reading", methods=("GET", "HEAD"))
 @of_portal
 def suggest(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
     """What may answer a request whose subject is being typed: a part of the page with the form."""
