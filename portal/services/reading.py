@@ -42,7 +42,7 @@ RELATED = 3
 _EXCERPT = 180  # characters
 _A_WORD = 12  # characters
 _SHORT_EXCERPT = 110  # of an article that nobody searched for
-_SEARCHED_FOR_EXCERPT = 20_000  # characters of an article that its excerpt is looked for in
+_SEARCHED_FOR_EXCERPT = 10_000  # characters of an article that its excerpt is looked for in
 _WEIGHTS = [0.05, 0.1, 0.2, 1.0]  # of D, C, B and A: a word in the title counts more than any number in the body
 _WORD = re.compile(r"\w+")
 _HEADING_ENDS = re.compile(r"(?<=[^.:;!?])(?=</h[1-6]>\s*<)")
