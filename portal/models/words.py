@@ -1,6 +1,6 @@
 """The words of help articles: what a misspelt word may have meant."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import F
@@ -21,7 +21,7 @@ class ArticleWord(models.Model):
     word = models.CharField(max_length=40)
 
     unscoped = models.Manager()
-    objects: ClassVar[WorkspaceManager["ArticleWord"]] = WorkspaceManager()
+    objects: ClassVar[WorkspaceManager[Any]] = WorkspaceManager()
 
     class Meta:
         db_table = "article_words"

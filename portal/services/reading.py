@@ -42,7 +42,7 @@ RELATED = 3
 _EXCERPT = 180  # characters
 _A_WORD = 12  # characters
 _SHORT_EXCERPT = 110  # of an article that nobody searched for
-_SEARCHED_FOR_EXCERPT = 20_000  # characters of an article that its excerpt is looked for in
+_SEARCHED_FOR_EXCERPT = 10_000  # characters of an article that its excerpt is looked for in
 _WEIGHTS = [0.05, 0.1, 0.2, 1.0]  # of D, C, B and A: a word in the title counts more than any number in the body
 _WORD = re.compile(r"\w+")
 _HEADING_ENDS = re.compile(r"(?<=[^.:;!?])(?=</h[1-6]>\s*<)")
@@ -224,13 +224,16 @@ def _close(workspace: Workspace, words: str, limit: int, exclude: list[UUID]) ->
     articles = published(workspace).exclude(pk__in=exclude)
     rows: list[dict[str, Any]] = []
     if groups:
-        rank = SearchRank(F("words"), Lexemes(best), weights=_WEIGHTS)
-        rows = _rows(articles.filter(words=Lexemes(every)).annotate(score=rank).order_by(*_BEST_FIRST), limit)
+        by_words = SearchRank(F("words"), Lexemes(best), weights=_WEIGHTS)
+        rows = _rows(articles.filter(words=Lexemes(every)).annotate(score=by_words).order_by(*_BEST_FIRST), limit)
     if len(exclude) + len(rows) < min(FEW, limit):
-        rank, alike = TrigramWordSimilarity(words, "title"), Q(upper_title__trigram_word_similar=Upper(Value(words)))
+        likeness: Any = TrigramWordSimilarity(words, "title")
+        alike = Q(upper_title__trigram_word_similar=Upper(Value(words)))
         if groups:
-            rank, alike = rank + SearchRank(F("words"), Lexemes(some), weights=_WEIGHTS), alike | Q(words=Lexemes(some))
-        others = articles.exclude(pk__in=[row["id"] for row in rows]).annotate(upper_title=Upper("title"), score=rank)
+            likeness += SearchRank(F("words"), Lexemes(some), weights=_WEIGHTS)
+            alike |= Q(words=Lexemes(some))
+        others = articles.exclude(pk__in=[row["id"] for row in rows])
+        others = others.annotate(upper_title=Upper("title"), score=likeness)
         rows += _rows(others.filter(alike).order_by(*_BEST_FIRST), limit - len(rows))
     return rows, some
 
@@ -447,13 +450,13 @@ def shelves(workspace: Workspace, *, most: int = ON_A_SHELF) -> list[Shelf]:
     """
     counts: dict[UUID | None, int] = {}
     articles: dict[UUID | None, list[Found]] = {}
-    window = {"partition_by": [F("category")]}
+    in_order = [F("position").asc(), F("title").asc(), F("pk").asc()]
     rows = _rows(
         published(workspace)
         .annotate(
             score=Value(0.0),
-            place=Window(RowNumber(), order_by=[F("position").asc(), F("title").asc(), F("pk").asc()], **window),
-            count=Window(Count("pk"), **window),
+            place=Window(RowNumber(), partition_by=[F("category")], order_by=in_order),
+            count=Window(Count("pk"), partition_by=[F("category")]),
         )
         .filter(place__lte=most)
         .order_by("place"),

@@ -1,6 +1,9 @@
 """Help articles: what is on the shelves, whether an article helped, and how often it was read."""
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,7 +13,7 @@ from django.db import connection
 from helpdesk.accounts.models import Workspace
 from helpdesk.accounts.tests.factories import WorkspaceFactory
 from helpdesk.errors import InvalidInput, NotFound
-from portal.models import Article, ArticleCategory, ArticleFeedback
+from portal.models import Article, ArticleCategory, ArticleFeedback, ArticleWord
 from portal.services import reading
 from portal.tests.factories import make_article
 from tickets.tests.factories import NOW
@@ -150,32 +153,51 @@ class TestWhetherItHelped:
         assert counts(article) == (0, 0) and not ArticleFeedback.unscoped.exists()
 
 
+def at_once(*work: Callable[[], object]) -> None:
+    """Do each in a thread with a connection of its own, and raise what one of them raised."""
+
+    def done(one: Callable[[], object]) -> None:
+        try:
+            one()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(work)) as crew:
+        for one in [crew.submit(done, one) for one in work]:
+            one.result(timeout=60)
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("visitors", [["a", "a"], ["a", "b"]], ids=["the same visitor", "two visitors"])
 def test_two_answers_at_once_are_counted_right(visitors: list[str]) -> None:
     article = make_article(WorkspaceFactory())
     together = threading.Barrier(2)
-    failed: list[Exception] = []
 
     def answer(visitor: str) -> None:
-        try:
-            for n in range(5):
-                together.wait(timeout=20)
-                reading.rate_article(article=article, visitor=visitor, is_helpful=n % 2 == 0, now=NOW)
-        except Exception as error:
-            failed.append(error)
-        finally:
-            connection.close()
+        for n in range(5):
+            together.wait(timeout=20)
+            reading.rate_article(article=article, visitor=visitor, is_helpful=n % 2 == 0, now=NOW)
 
-    threads = [threading.Thread(target=answer, args=[visitor]) for visitor in visitors]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
-    assert not failed
+    at_once(*(partial(answer, visitor) for visitor in visitors))
     kept = list(ArticleFeedback.objects.for_workspace(article.workspace).values_list("is_helpful", flat=True))
     assert len(kept) == len(set(visitors))
     assert counts(article) == (kept.count(True), kept.count(False)) == (len(kept), 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_articles_with_the_same_new_words_are_written_at_once() -> None:
+    workspace = WorkspaceFactory()
+    words = [first + second + third for first in "abc" for second in "eiou" for third in ("ner", "lat", "mos")]
+    together = threading.Barrier(2)
+
+    def write(words: list[str], name: str) -> None:
+        for n in range(5):
+            together.wait(timeout=20)
+            make_article(workspace, f"{name} {n}", " ".join(f"{word}{'xyzvw'[n]}" for word in words), slug=f"{name}{n}")
+
+    at_once(partial(write, words, "one"), partial(write, words[::-1], "two"))
+    assert ArticleWord.objects.for_workspace(workspace).filter(word="aenerx").count() == 1
+    assert Article.objects.for_workspace(workspace).count() == 10
 
 
 class TestViews:

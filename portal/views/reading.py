@@ -30,8 +30,8 @@ personal = cache_control(private=True, no_cache=True)
 
 @personal
 @require_safe
-@page_throttle("reading", methods=("GET", "HEAD"))
 @of_portal
+@page_throttle("reading", methods=("GET", "HEAD"))
 def search(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
     """Articles that match `q`."""
     words = _one_line(request.GET.get("q", ""))[: reading.LONGEST_QUERY]
@@ -118,8 +118,8 @@ def feedback(request: HttpRequest, portal: portals.Portal, article_slug: str) ->
 
 
 @require_POST
-@page_throttle("reading")
 @of_portal
+@page_throttle("reading")
 def viewed(request: HttpRequest, portal: portals.Portal, article_slug: str) -> HttpResponse:
     """A browser's script reports that somebody reads an article; counted once a day for each of them."""
     now = timezone.now()
