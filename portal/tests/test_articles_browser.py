@@ -93,7 +93,7 @@ def test_written_seen_published_and_put_into_a_reply_by_keyboard(
     expect(body).to_be_focused()
     expect(body).to_have_value(f"Please see {link}")
     # From the panel: the text, in paragraphs of its own.
-    panel = page.locator("#help-articles")
+    panel = page.locator(".help-articles")
     panel.scroll_into_view_if_needed()
     expect(panel.get_by_role("link", name="Labels [A6] are rotated", exact=True)).to_be_visible()
     text = panel.get_by_role("button", name="Insert the text of Labels [A6] are rotated")
@@ -121,7 +121,7 @@ def test_the_panel_searches_stays_when_the_ticket_changes_and_makes_an_article(
     page = open_browser()
     sign_in(page, live_server.url)
     page.goto(f"{live_server.url}/tickets/{ticket.pk}")
-    panel = page.locator("#help-articles")
+    panel = page.locator(".help-articles")
     panel.scroll_into_view_if_needed()
     search = panel.get_by_role("searchbox")
     search.fill("forms")
@@ -196,7 +196,7 @@ def test_every_page_looks_right_and_can_be_used_by_everybody(
     ):
         page.goto(live_server.url + path)
         if name == "ticket":
-            page.locator("#help-articles").scroll_into_view_if_needed()
+            page.locator(".help-articles").scroll_into_view_if_needed()
             expect(page.locator("#offered li").first).to_be_visible()
         accessible(page)
         picture(page, f"articles-{name}-{tail}")
