@@ -7,6 +7,7 @@ asks once more for words that come close: a word that no article has stands for 
 
 import datetime as dt
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from html import unescape
@@ -39,9 +40,12 @@ ON_A_SHELF = 5
 POPULAR = 6
 RELATED = 3
 _EXCERPT = 180  # characters
+_A_WORD = 12  # characters
+_SHORT_EXCERPT = 110  # of an article that nobody searched for
 _SEARCHED_FOR_EXCERPT = 20_000  # characters of an article that its excerpt is looked for in
 _WEIGHTS = [0.05, 0.1, 0.2, 1.0]  # of D, C, B and A: a word in the title counts more than any number in the body
 _WORD = re.compile(r"\w+")
+_HEADING_ENDS = re.compile(r"(?<=[^.:;!?])(?=</h[1-6]>\s*<)")
 _MEANS_IT = re.compile(r"\"|(^|\s)-")
 # Private use characters, which are taken out of the text first: no text can pretend to be marked.
 _START, _STOP = "\ue000", "\ue001"
@@ -303,15 +307,23 @@ def _with_excerpts(found: list[Found], bodies: Iterable[str], query: str) -> lis
                     "titles": titles,
                     "bodies": texts,
                     "title": f"{_MARKS}, HighlightAll=true",
-                    "body": f"{_MARKS}, MaxFragments=2, MinWords=8, MaxWords=22, FragmentDelimiter= … ",
+                    "body": f"{_MARKS}, MaxFragments=1, MinWords=12, MaxWords=28",
                 },
             )
             headlines = cursor.fetchall()
     return [
         replace(one, title_html=_marked(title), excerpt_html=_marked(excerpt), excerpt=excerpt.translate(_NO_MARKS))
         for one, text, (title, body) in zip(found, texts, headlines, strict=True)
-        for excerpt in [body if _START in body else Truncator(text).chars(_EXCERPT)]
+        for excerpt in [_whole(body, text) if _START in body else beginning(text, _EXCERPT)]
     ]
+
+
+def _whole(excerpt: str, text: str) -> str:
+    """The excerpt, with dots where the text goes on before or after it; a word or a full stop is put back instead."""
+    before, found, after = text.partition(excerpt.translate(_NO_MARKS))
+    if not found:
+        return excerpt
+    return (before if len(before) <= _A_WORD else "… ") + excerpt + (after if len(after) <= _A_WORD else " …")
 
 
 def _marked(text: str) -> SafeString:
@@ -326,8 +338,18 @@ def _mark(text: str) -> SafeString:
     return format_html_join("", "<mark>{}</mark>", [(text,)] if text else [])
 
 
+def beginning(text: str, longest: int) -> str:
+    """The first words of a text, with dots where it goes on; of a text without spaces, its first characters."""
+    short = textwrap.shorten(text, longest, placeholder=" …")
+    return short if short != "…" and short.strip() else Truncator(text).chars(longest)
+
+
 def plain(html: str) -> str:
-    """The words of sanitised HTML in one line, without markup and without characters that mark excerpts."""
+    """The words of sanitised HTML in one line, without markup and without characters that mark excerpts.
+
+    A heading ends with a colon, so that it does not run into what follows.
+    """
+    html = _HEADING_ENDS.sub(":", html)
     return " ".join(unescape(strip_tags(html)).translate(_NO_MARKS).split())
 
 
@@ -453,7 +475,7 @@ def shelves(workspace: Workspace, *, most: int = ON_A_SHELF) -> list[Shelf]:
 def _listed(row: dict[str, Any]) -> Found:
     """An article of a list that nobody searched: its excerpt is its beginning."""
     found = _found(row)
-    excerpt = Truncator(plain(row["body_html"][:2000])).chars(_EXCERPT)
+    excerpt = beginning(plain(row["body_html"][:2000]), _SHORT_EXCERPT)
     return replace(found, excerpt=excerpt, title_html=_marked(found.title), excerpt_html=_marked(excerpt))
 
 

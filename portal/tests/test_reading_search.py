@@ -210,6 +210,17 @@ class TestFound:
         (found,) = reading.search(workspace=workspace, words="lighthouse")
         assert "<mark>lighthouse</mark>" in found.excerpt_html and len(found.excerpt) < 400
 
+    def test_has_dots_where_the_text_goes_on(self) -> None:
+        workspace = WorkspaceFactory()
+        make_article(workspace, "A", "Before. " * 60 + "The **lighthouse** keeps burning. " + "After. " * 60)
+        make_article(workspace, "B", "A lighthouse burns.")
+        make_article(workspace, "C", "# The lighthouse\n\nIt burns.\n\n# Why?\n\nFor ships.")
+        excerpts = {one.title: one.excerpt for one in reading.search(workspace=workspace, words="lighthouse")}
+        assert excerpts["A"].startswith("… ") and excerpts["A"].endswith(" …")
+        assert excerpts["B"] == "A lighthouse burns."
+        assert excerpts["C"] == "The lighthouse: It burns. Why? For ships."
+        assert reading.beginning("漢字" * 100, 20) == "漢字" * 9 + "漢…"
+
     def test_begins_with_the_text_where_only_the_title_matched(self) -> None:
         workspace = WorkspaceFactory()
         make_article(workspace, "Lighthouses", "First sentence. " * 50)

@@ -8,7 +8,6 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.text import Truncator
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
@@ -171,7 +170,7 @@ def _article_page(
         "article": shown,
         "text_html": text_html,
         "parts": parts if len(parts) >= PARTS else [],
-        "description": Truncator(reading.plain(shown.body_html[:2000])).chars(DESCRIPTION),
+        "description": reading.beginning(reading.plain(shown.body_html[:2000]), DESCRIPTION),
         "canonical": f"{settings.SITE_URL}{here}",
         "related": reading.related(shown),
         "form": form,
