@@ -222,7 +222,8 @@ class TestAddresses:
 class TestTwoAtOnce:
     def together(self, *work: Any) -> list[Any]:
         """Run these on connections of their own, let go at the same moment; what each gave or raised."""
-        barrier, outcomes = threading.Barrier(len(work)), [None] * len(work)
+        barrier = threading.Barrier(len(work))
+        outcomes: list[Any] = [None] * len(work)
 
         def run(place: int) -> None:
             try:

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -142,9 +142,10 @@ def article_edit(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
 def _form(
     request: WorkspaceRequest, *, initial: dict[str, Any] | None = None, version: int | None = None
 ) -> ArticleForm:
-    data = request.POST if request.method == "POST" else None
+    data: QueryDict | None = request.POST if request.method == "POST" else None
     if data is not None and version is not None:
-        data = data.copy()
+        data = QueryDict(mutable=True)
+        data.update(request.POST)
         data["version"] = str(version)
     shelves = articles.categories(request.workspace.pk)
     choices = [("", "None"), *((str(shelf.pk), shelf.name) for shelf in shelves)]
