@@ -309,12 +309,6 @@ def message_of(comment: Comment, *, ticket: Ticket, contact: Contact, attached: 
     )
 
 
-def find_file(*, ticket_id: UUID, token: str, file_id: UUID, now: dt.datetime) -> Attachment:
-    """A file of the ticket that the token opens. Raises NotFound, for any reason alike."""
-    ticket, _contact = open_request(ticket_id=ticket_id, token=token, now=now)
-    return file_of(ticket=ticket, file_id=file_id)
-
-
 def file_of(*, ticket: Ticket, file_id: UUID) -> Attachment:
     """A file of a ticket that somebody has opened already. Raises NotFound as `read_request`."""
     attachment = _public_files(ticket).filter(pk=file_id).first()

@@ -3,11 +3,13 @@
 import datetime as dt
 import logging
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from django.core import mail
+from django.db import connection
 from django.test import override_settings
 
 from helpdesk.accounts.models import Contact, Workspace
@@ -148,6 +150,18 @@ class TestHowMany:
         assert tasks.mail_links.apply(args=[str(workspace.pk), JANE, "en"], task_id=task).get() == 0
         assert Outgoing.unscoped.filter(kind="sign_in").count() == 1
         assert ask(workspace, now=SignInLink.unscoped.get().created_at + 3 * HOUR, cause=task) == 0
+
+    @pytest.mark.django_db(transaction=True)
+    def test_of_tasks_at_the_same_time_too(self, workspace: Workspace, jane: Contact) -> None:
+        def one(number: int) -> int:
+            try:
+                return ask(workspace, now=NOW + number * SECOND)
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(one, range(8))) == 3
+        assert Outgoing.unscoped.filter(kind="sign_in").count() == 3
 
     def test_the_task_takes_no_workspace_for_all(self, workspace: Workspace, jane: Contact) -> None:
         assert tasks.mail_links.apply(args=[None, JANE]).get() == 1
