@@ -187,7 +187,7 @@ class Planted:
         )  # fmt: skip
 
     def by_chat(self) -> None:
-        handed = chats.open_from_chat(
+        handed = chats.escalate(
             workspace=self.workspace,
             sender=chats.Sender(has_key=False, network="198.51.100.0"),
             request=chats.Request(
