@@ -17,7 +17,7 @@ from portal.services import privacy, requests
 from tickets.automation.models import DryRun, DryRunRow
 from tickets.automation.services import macros
 from tickets.automation.tests.factories import make_macro, make_recurring, make_rule, run_rules
-from tickets.mail.models import Mailbox, Outgoing, Undeliverable
+from tickets.mail.models import Outgoing, Undeliverable
 from tickets.mail.services import blocking, sending
 from tickets.mail.tests.factories import MailboxFactory
 from tickets.mail.tests.letters import receive
@@ -49,7 +49,7 @@ class Planted:
         self.workspace, self.now = workspace, now
         self.admin = make_agent(workspace, role="admin")
         self.agent = make_agent(workspace)
-        self.mailbox: Mailbox = MailboxFactory(workspace=workspace, address=f"support@{workspace.slug}.example")
+        self.mailbox: Any = MailboxFactory(workspace=workspace, address=f"support@{workspace.slug}.example")
         self.endpoint = make_endpoint(workspace, now=now - HOUR, by=self.admin)
         self.fields = {
             kind: Field.unscoped.create(
@@ -187,7 +187,7 @@ class Planted:
         )  # fmt: skip
 
     def by_chat(self) -> None:
-        handed = chats.open_from_chat(
+        handed = chats.escalate(
             workspace=self.workspace,
             sender=chats.Sender(has_key=False, network="198.51.100.0"),
             request=chats.Request(

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import tracemalloc
 import zipfile
+from io import BytesIO
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -37,7 +38,8 @@ def export(workspace: Workspace, address: str, by: Any, at: dt.datetime = NOW) -
 
 
 def opened(request: PrivacyRequest, at: dt.datetime = NOW) -> tuple[dict[str, Any], zipfile.ZipFile]:
-    archive = zipfile.ZipFile(privacy.open_file(request=request, now=at))
+    with privacy.open_file(request=request, now=at) as content:
+        archive = zipfile.ZipFile(BytesIO(content.read()))
     assert archive.testzip() is None
     return json.loads(archive.read("export.json")), archive
 

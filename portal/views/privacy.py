@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
@@ -101,7 +101,7 @@ def erase(request: WorkspaceRequest) -> HttpResponse:
 
 @require_safe
 @member_required(Permission.MANAGE)
-def file(request: WorkspaceRequest, request_id: UUID) -> HttpResponseBase:
+def file(request: WorkspaceRequest, request_id: UUID) -> Any:
     """The file of an export."""
     try:
         asked = privacy.find(request.workspace.pk, request_id)
