@@ -5,6 +5,7 @@ cost the same queries, and take the same time within the bound that `portal.test
 """
 
 import datetime as dt
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,8 @@ from django.utils import timezone
 
 from helpdesk.accounts.models import Workspace
 from helpdesk.accounts.tests.factories import WorkspaceFactory
-from portal.models import Satisfaction
+from portal.models import Satisfaction, SignInLink
+from portal.services import visits
 from portal.tests.factories import a_file, finish, make_request
 from portal.tests.timing import indistinguishable, the_same, unlimited
 from tickets import access
@@ -60,6 +62,10 @@ DOORS: dict[str, Callable[[Client, Key], Any]] = {
     ),
     "GET portal:ticket": lambda client, key: _a_page(client, key, "portal:ticket"),
     "POST portal:ticket": lambda client, key: _a_page(client, key, "portal:ticket", {"body": "Hello"}),
+    "POST portal:close": lambda client, key: _a_page(client, key, "portal:close", {}),
+    "POST portal:reopen": lambda client, key: _a_page(
+        client, key, "portal:reopen", {"body": "Again", "reason": "Again"}
+    ),
     "POST portal:rate": lambda client, key: _a_page(client, key, "portal:rate", {"rating": "5"}),
     "GET portal:file": lambda client, key: _a_page(client, key, "portal:file", file=key.file),
     "GET portal:public-ticket": lambda client, key: client.get(
@@ -90,6 +96,13 @@ def a_key(workspace: Workspace, now: dt.datetime | None = None, **fields: Any) -
 
 def ticket_of(key: Key) -> Ticket:
     return Ticket.unscoped.get(pk=key.ticket)
+
+
+def visit_of(workspace: Workspace, address: str, now: dt.datetime) -> dict[str, str]:
+    """The cookie of somebody who followed a sign-in link."""
+    visits.send_links(workspace_id=workspace.pk, address=address, now=now)
+    link = SignInLink.unscoped.filter(contact__email=address, contact__workspace=workspace).latest("pk")
+    return {visits.cookie_name(workspace.pk): visits.cookie_of(link)}
 
 
 def with_wrong_proof(token: str) -> str:
@@ -138,32 +151,17 @@ def _nobody_waits() -> Iterator[None]:
 
 
 def test_every_address_of_a_ticket_has_its_door() -> None:
-    patterns = get_resolver().url_patterns
-    names = [name for name in _names(patterns) if name.startswith("portal:")]
-    with_ticket = {name for name in names if "ticket_id" in _arguments(name)}
+    routes = get_resolver("portal.urls").url_patterns
+    public = {route for route in routes if str(route.pattern).startswith(("portal/", "api/public/"))}
+    with_ticket = {f"portal:{route.name}" for route in public if "<uuid:ticket_id>" in str(route.pattern)}
     assert with_ticket == {door.split()[1] for door in DOORS}
-
-
-def _names(patterns: Any, within: str = "") -> Iterator[str]:
-    for pattern in patterns:
-        if hasattr(pattern, "url_patterns"):
-            space = f"{within}{pattern.namespace}:" if pattern.namespace else within
-            yield from _names(pattern.url_patterns, space)
-        elif pattern.name:
-            yield f"{within}{pattern.name}"
-
-
-def _arguments(name: str) -> set[str]:
-    space, _, own = name.partition(":")
-    _, known = get_resolver().namespace_dict[space]
-    return {argument for possible, *_ in known.reverse_dict.getlist(own) for _, names in possible for argument in names}
 
 
 @pytest.mark.parametrize("door", DOORS)
 class TestEveryDoor:
     def test_opens_to_the_right_key(self, door: str, client: Client, workspace: Workspace) -> None:
         answer = DOORS[door](client, a_key(workspace))
-        assert answer.status_code in (200, 201, 302)
+        assert answer.status_code in (200, 201, 302, 409)  # 409: it is closed already, says the page
         answer.close()
 
     def test_says_the_same_whatever_is_wrong_and_writes_nothing(
@@ -193,3 +191,69 @@ class TestEveryDoor:
         keys = wrong_keys(workspace)
         del keys["merged away"], keys["no token"]
         indistinguishable(asking(door, keys, client))
+
+
+PAGES = [door for door in DOORS if not door.split()[1].startswith("portal:public") and "by the link" not in door]
+
+
+@pytest.mark.parametrize("door", PAGES)
+class TestSomebodyWhoIsSignedIn:
+    """They see their own requests, and of those of others not even that they are there."""
+
+    @pytest.fixture
+    def asked(self, door: str, client: Client, workspace: Workspace) -> dict[str, Callable[[], Any]]:
+        now = timezone.now()
+        theirs, others = a_key(workspace), a_key(workspace, requester_email="bob@customers.example")
+        trashed = a_key(workspace)
+        foreign = a_key(WorkspaceFactory(), requester_email="bob@customers.example")
+        client.cookies.load(visit_of(workspace, "jane@customers.example", now))
+        editing.trash(ticket=ticket_of(trashed), actor=SYSTEM, now=now)
+        keys = {
+            "unknown": Key(uuid4(), "", theirs.file),
+            "another's": Key(others.ticket, "", others.file),
+            "trashed": Key(trashed.ticket, "", trashed.file),
+            "in another workspace": Key(foreign.ticket, "", foreign.file),
+            "another's with their own token": Key(others.ticket, theirs.token, others.file),
+        }
+        assert DOORS[door](client, Key(theirs.ticket, "", theirs.file)).status_code != 404
+        return asking(door, keys, client)
+
+    def test_is_told_the_same_of_whatever_is_not_theirs(self, asked: dict[str, Callable[[], Any]]) -> None:
+        assert the_same(asked).status_code == 404
+
+    def test_costs_the_same_queries_for_it(self, asked: dict[str, Callable[[], Any]]) -> None:
+        counts = {}
+        for name, ask in asked.items():
+            with CaptureQueriesContext(connection) as queries:
+                ask()
+            counts[name] = len(queries)
+        assert set(counts.values()) == {3}, counts
+
+
+class TestFindMyRequests:
+    """Whether an address is known is told neither by the answer nor by the clock."""
+
+    @pytest.fixture
+    def asked(self, client: Client, workspace: Workspace) -> dict[str, Callable[[], Any]]:
+        a_key(workspace)
+        address = reverse("portal:requests", args=["acme"])
+        # As long as each other: the page says the address that was typed.
+        typed = {
+            "known": "jane@customers.example",
+            "unknown": "june@customers.example",
+            "bad": "jane@customers.invalid",
+        }
+        return {name: lambda email=email: client.post(address, {"email": email}) for name, email in typed.items()}  # type: ignore[misc]
+
+    def test_is_answered_the_same(self, asked: dict[str, Callable[[], Any]]) -> None:
+        pages = {name: ask() for name, ask in asked.items()}
+        assert {page.status_code for page in pages.values()} == {200}
+        said = {
+            re.sub(r"j[au]ne@customers\.\w+|name=\"csrfmiddlewaretoken\"[^>]*", "", page.text)
+            for page in pages.values()
+        }
+        assert len(said) == 1
+        assert len({tuple(sorted(page.headers.items())) for page in pages.values()}) == 1
+
+    def test_takes_the_same_time(self, asked: dict[str, Callable[[], Any]]) -> None:
+        indistinguishable(asked)
