@@ -18,7 +18,6 @@ urlpatterns = [
     path("portal/tickets/<uuid:ticket_id>/reopen", requests.reopen, name="reopen"),
     path("portal/tickets/<uuid:ticket_id>/files/<uuid:file_id>", requests.file, name="file"),
     path("api/public/tickets", api.PublicTickets.as_view(), name="public-tickets"),
-    path("api/public/tickets/lookup", api.PublicLookup.as_view(), name="public-lookup"),
     path("api/public/tickets/from-chat", chat.FromChat.as_view(), name="public-from-chat"),
     path("api/public/tickets/escalate", chat.Escalate.as_view(), name="public-escalate"),
     path("api/public/tickets/<uuid:ticket_id>", api.PublicTicketDetail.as_view(), name="public-ticket"),

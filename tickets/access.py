@@ -112,30 +112,31 @@ def open_with(*, ticket_id: UUID, token: str, now: dt.datetime) -> tuple[Ticket,
     there, the token opens nothing. Whatever is wrong costs the same one query; only a token that was
     right until its ticket was merged away costs more.
     """
-    row = _good(token, now).filter(ticket_id=ticket_id).first()
-    if row is None:
-        return None
-    end = end_for(ticket=row.ticket, contact=row.contact)
-    return (end, row.contact) if end else None
-
-
-def owner_of(*, token: str, now: dt.datetime) -> tuple[Ticket, Contact] | None:
-    """The same as `open_with`, for a token that comes without the id of its ticket."""
-    row = _good(token, now).first()
-    end = end_for(ticket=row.ticket, contact=row.contact) if row else None
-    return (end, row.contact) if row and end else None
-
-
-def _good(token: str, now: dt.datetime) -> QuerySet[CustomerToken]:
-    """The row of a token that opens something, if there is one."""
     # Behind a wrong proof nothing is looked for: the token as a whole is nobody's.
     secret = token.partition(".")[0] if is_proven(token) else token
     taking_part = Participant.unscoped.filter(ticket=OuterRef("ticket"), contact=OuterRef("contact"))
-    rows: QuerySet[CustomerToken] = CustomerToken.unscoped.filter(token_hash=_hash(secret))
-    live = rows.filter(revoked_at=None, expires_at__gt=now, ticket__trashed_at=None)
-    # Else it was given to somebody else since.
-    theirs = live.filter(Q(contact=F("ticket__requester")) | Exists(taking_part))
-    return theirs.select_related("ticket__workspace", "contact")
+    row = (
+        CustomerToken.unscoped.filter(token_hash=_hash(secret), ticket_id=ticket_id)
+        .filter(revoked_at=None, expires_at__gt=now, ticket__trashed_at=None)
+        .filter(Q(contact=F("ticket__requester")) | Exists(taking_part))  # or it was given to somebody else since
+        .select_related("ticket__workspace", "contact")
+        .first()
+    )
+    if row is None:
+        return None
+    end = _end_of_merges(row.ticket)
+    if end is None or (end != row.ticket and not takes_part(ticket=end, contact=row.contact)):
+        return None
+    return end, row.contact
+
+
+def _end_of_merges(ticket: Ticket) -> Ticket | None:
+    """Where the conversation goes on; None when that is in the trash, or gone meanwhile."""
+    rows = Ticket.objects.for_workspace(ticket.workspace_id).select_related("workspace")
+    end: Ticket | None = ticket
+    while end is not None and end.merged_into_id is not None:  # chains are short, and cannot be circles
+        end = rows.filter(pk=end.merged_into_id).first()
+    return end if end is not None and end.trashed_at is None else None
 
 
 def takes_part(*, ticket: Ticket, contact: Contact) -> bool:

@@ -7,18 +7,13 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.conf import settings
-from django.core.files.uploadedfile import UploadedFile
-from django.http import HttpResponseBase, QueryDict
+from django.http import HttpResponseBase
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
-from rest_framework.parsers import MultiPartParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from helpdesk.accounts.models import Workspace
-from helpdesk.api.schema import PaginationSerializer
-from helpdesk.api.throttles import client_address, neighbourhood
 from helpdesk.api.views import PublicApiView
 from portal.models import Satisfaction
 from portal.services import origins, portals, requests
@@ -55,30 +50,11 @@ class PublicTicket(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
 
 
-class ListedTicket(PublicTicket):
-    """A ticket in a list of one customer's."""
-
-    updated_at = serializers.DateTimeField(help_text="When somebody wrote last.")
-
-
 class PublicTicketWithComments(PublicTicket):
     """A ticket with its public conversation, oldest first."""
 
     attachments = AttachmentOut(many=True)
     comments = PublicComment(many=True)
-
-
-class TicketsListed(serializers.Serializer[Any]):
-    """A page of one customer's tickets."""
-
-    tickets = ListedTicket(many=True)
-    pagination = PaginationSerializer()
-
-
-class LinksMailed(serializers.Serializer[Any]):
-    """The same for every address."""
-
-    detail = serializers.CharField()
 
 
 class Submitted(serializers.Serializer[Any]):
@@ -162,9 +138,7 @@ def satisfaction_json(given: Satisfaction) -> dict[str, Any]:
 
 
 class CustomerView(PublicApiView):
-    """An endpoint that gives away what only one customer may see. One with `takes_files` reads forms, too."""
-
-    takes_files = False
+    """An endpoint that gives away what only one customer may see."""
 
     token: str | None = None
     token_comes_with: tuple[int, ...] = (201,)
@@ -188,31 +162,6 @@ class CustomerView(PublicApiView):
         if self.origin is not None:
             origins.check(portal=portals.of(workspace), origin=self.origin)
         return workspace
-
-    @property
-    def network(self) -> str:
-        """Where the call comes from: what a token that is given now remembers."""
-        return neighbourhood(client_address(self.request))
-
-    def get_parsers(self) -> list[Any]:
-        """JSON; where files come along, multipart/form-data as well."""
-        return [*super().get_parsers(), *([MultiPartParser()] if self.takes_files else [])]
-
-    def read(self, serializer: type[serializers.Serializer[Any]], *, partial: bool = False) -> dict[str, Any]:
-        """The checked body without its files, which are `uploads`; raises ValidationError naming the fields."""
-        if not isinstance(self.request.data, QueryDict):
-            return super().read(serializer, partial=partial)
-        if others := set(self.request.FILES) - {"files"}:
-            raise ValidationError({name: ["There is no such field."] for name in sorted(others)})
-        words = {name: value for name, value in self.request.data.items() if name not in self.request.FILES}
-        checked = serializer(data=words, partial=partial, context={"view": self, "request": self.request})
-        checked.is_valid(raise_exception=True)
-        return dict(checked.validated_data)
-
-    @property
-    def uploads(self) -> list[UploadedFile]:
-        """The files that came along."""
-        return self.request.FILES.getlist("files")
 
     def finalize_response(  # type: ignore[override]  # an Idempotency-Key repeats plain answers
         self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any

@@ -11,30 +11,25 @@ from rest_framework.response import Response
 
 from helpdesk.accounts.models import Contact, Workspace
 from helpdesk.api.idempotency import idempotent
-from helpdesk.api.schema import PAGE_PARAMETERS
 from helpdesk.api.throttles import client_address
 from helpdesk.api.views import StrictSerializer
-from helpdesk.errors import InvalidInput
 from portal.api.base import (
     AnswerOut,
     CustomerView,
-    LinksMailed,
     Opened,
     Rated,
     Submitted,
-    TicketsListed,
     comment_json,
     satisfaction_json,
     ticket_json,
 )
-from portal.services import portals, requests, strangers, visits
-from tickets.api.serializers import Id, attachment, plain
+from portal.services import portals, requests, strangers
+from tickets.api.serializers import Id, attachment
 from tickets.models import Ticket
 from tickets.services import base
 
 RATING_WORDS = "This must be a whole number from 1 to 5."
 TOKEN_HEADER = "X-Access-Token"  # noqa: S105 (a name)
-LINKS_MAILED = "If there are requests from this address, links to them are on their way to it."
 
 # --- What comes in ----------------------------------------------------------------------------
 
@@ -42,13 +37,6 @@ LINKS_MAILED = "If there are requests from this address, links to them are on th
 def strangers_field(words: str) -> serializers.CharField:
     """A text that is empty for most; `portal.services.strangers` says what it must be."""
     return serializers.CharField(max_length=4000, required=False, allow_blank=True, default="", help_text=words)
-
-
-FILES = serializers.ListField(
-    child=serializers.FileField(),
-    required=False,
-    help_text=f"Up to {requests.MAX_FILES}; the field is repeated for each.",
-)
 
 
 class RequestIn(StrictSerializer):
@@ -63,23 +51,11 @@ class RequestIn(StrictSerializer):
     proof = strangers_field("The solved puzzle of `GET /api/public/challenge`, where the workspace asks for one.")
 
 
-class RequestWithFiles(RequestIn):
-    """A customer's request, as a form."""
-
-    files = FILES
-
-
 class AnswerIn(StrictSerializer):
     """A customer's answer."""
 
     access_token = serializers.CharField(max_length=200, help_text="What came with the ticket as `accessToken`.")
     body = serializers.CharField(max_length=base.TEXT_LENGTH, help_text="Markdown.")
-
-
-class AnswerWithFiles(AnswerIn):
-    """A customer's answer, as a form."""
-
-    files = FILES
 
 
 class RatingIn(StrictSerializer):
@@ -97,19 +73,6 @@ class RatingIn(StrictSerializer):
     )
 
 
-TOKEN_PARAMETERS = [
-    OpenApiParameter("access_token", str, description="The ticket's access token; `token` is the same."),
-    OpenApiParameter("token", str, description="The same as `access_token`."),
-    OpenApiParameter(TOKEN_HEADER, str, OpenApiParameter.HEADER, description="The same, kept out of addresses."),
-]
-
-
-def token_of(request: Request) -> str:
-    """The access token of a request that has no body."""
-    query = request.query_params
-    return request.headers.get(TOKEN_HEADER) or query.get("access_token") or query.get("token") or ""
-
-
 # --- The endpoints ----------------------------------------------------------------------------
 
 
@@ -117,7 +80,6 @@ class PublicTickets(CustomerView):
     """Submit a request."""
 
     problems = {"POST": (403, 404)}
-    takes_files = True
 
     @cached_property
     def given(self) -> dict[str, Any]:
@@ -136,9 +98,8 @@ class PublicTickets(CustomerView):
     @extend_schema(
         operation_id="public_tickets_create",
         summary="Submit a request",
-        description="The access token opens this one ticket for its requester; it is shown here only. With files the "
-        "body is a form: `multipart/form-data` with the same fields, and `files` once for each file.",
-        request={"application/json": RequestIn, "multipart/form-data": RequestWithFiles},
+        description="The access token opens this one ticket for its requester; it is shown here only.",
+        request=RequestIn,
         responses={201: Submitted},
         tags=["Public"],
     )
@@ -153,68 +114,11 @@ class PublicTickets(CustomerView):
             description=self.given["description"],
             requester_email=self.given["requester_email"],
             requester_name=self.given["requester_name"],
-            uploads=self.uploads,
             channel="api",
-            network=self.network,
             now=self.now,
         )
         name = requests.requester_name(ticket)
         return Response({"ticket": ticket_json(ticket, opened_as=ticket.pk, requester_name=name)}, status=201)
-
-
-class PublicLookup(CustomerView):
-    """Find the requests of an address."""
-
-    parameters = ("email", "workspace_id", "access_token", "token", "page", "limit")
-    problems = {"GET": (403, 404)}
-
-    @extend_schema(
-        operation_id="public_tickets_lookup",
-        summary="Find the requests of an address",
-        description="With only an address the answer is always the same 202, whether the address is known or not, and "
-        "links to its requests are mailed to it: at most three mails an hour. With the access token of one of its "
-        "requests the answer is 200 and the list, those first on which somebody wrote last. A token out of a mail "
-        "proves the address, and lists all of its requests in the workspace; one that came with `accessToken` lists "
-        "those that were submitted from the same network. A token that does not fit is as good as none.",
-        parameters=[
-            OpenApiParameter("email", str, required=True, description="The customer's e-mail address."),
-            OpenApiParameter("workspace_id", UUID, description="Only requests to this workspace."),
-            *TOKEN_PARAMETERS,
-            *PAGE_PARAMETERS,
-        ],
-        responses={200: TicketsListed, 202: LinksMailed},
-        tags=["Public"],
-    )
-    def get(self, request: Request) -> Response:
-        """List what the token may; else mail links, and say nothing."""
-        query = request.query_params
-        address = base.email_address("email", query.get("email", ""))
-        workspace_id = self._workspace_id(query.get("workspace_id"))
-        found = visits.look_up(
-            address=address, token=token_of(request), network=self.network, workspace_id=workspace_id, now=self.now
-        )
-        if found is None:
-            visits.ask_for_links(workspace_id=workspace_id, address=address)
-            return Response({"detail": LINKS_MAILED}, status=202)
-        return self.page(found.select_related("workspace__portal_settings"), plural="tickets", to_json=self._listed)
-
-    def _workspace_id(self, given: str | None) -> UUID | None:
-        if not given:
-            return None
-        try:
-            named = UUID(given)
-        except ValueError:
-            raise InvalidInput.of("workspace_id", "This is not an id.") from None
-        return self.admit(requests.find_workspace(named)).pk
-
-    def _listed(self, rows: list[Ticket]) -> list[dict[str, Any]]:
-        if rows:
-            self.admit(rows[0].workspace)
-        return [
-            ticket_json(row, opened_as=row.pk, requester_name=requests.requester_name(row))
-            | plain({"updated_at": row.last_message_at or row.created_at})
-            for row in rows
-        ]
 
 
 class PublicTicketDetail(CustomerView):
@@ -227,13 +131,21 @@ class PublicTicketDetail(CustomerView):
         summary="Read a request",
         description="An unknown id and a wrong token are the same 404, as is a token that was revoked, has expired, or "
         "whose ticket was deleted, given to somebody else, or merged into one that its customer takes no part in.",
-        parameters=TOKEN_PARAMETERS,
+        parameters=[
+            OpenApiParameter("access_token", str, description="The ticket's access token; `token` is the same."),
+            OpenApiParameter("token", str, description="The same as `access_token`."),
+            OpenApiParameter(
+                TOKEN_HEADER, str, OpenApiParameter.HEADER, description="The same, kept out of addresses."
+            ),
+        ],
         responses={200: Opened},
         tags=["Public"],
     )
     def get(self, request: Request, ticket_id: UUID) -> Response:
         """The ticket with its public comments."""
-        view = requests.read_request(ticket_id=ticket_id, token=token_of(request), now=self.now)
+        query = request.query_params
+        token = request.headers.get(TOKEN_HEADER) or query.get("access_token") or query.get("token") or ""
+        view = requests.read_request(ticket_id=ticket_id, token=token, now=self.now)
         self.admit(view.ticket.workspace)
         first, *rest = view.messages
         ticket = ticket_json(view.ticket, opened_as=ticket_id, requester_name=view.requester_name)
@@ -272,15 +184,13 @@ class PublicReply(ByTokenView):
     """Answer on a request."""
 
     reads = AnswerIn
-    takes_files = True
 
     @extend_schema(
         operation_id="public_tickets_reply",
         summary="Answer on a request",
         description="A pending, resolved or lately closed ticket opens again; one that was closed too long ago is "
-        "continued by a new ticket, which the answer gives with its own access token. With files the body is a form, "
-        "as with `POST /api/public/tickets`.",
-        request={"application/json": AnswerIn, "multipart/form-data": AnswerWithFiles},
+        "continued by a new ticket, which the answer gives with its own access token.",
+        request=AnswerIn,
         responses={201: AnswerOut},
         tags=["Public"],
     )
@@ -289,20 +199,13 @@ class PublicReply(ByTokenView):
         """Add a customer's answer."""
         ticket, contact = self.opened
         answered = requests.answer_request(
-            ticket=ticket,
-            contact=contact,
-            body=self.given["body"],
-            uploads=self.uploads,
-            channel="api",
-            network=self.network,
-            now=self.now,
+            ticket=ticket, contact=contact, body=self.given["body"], channel="api", now=self.now
         )
         self.token = answered.token
         opened_as = answered.ticket.pk if answered.is_follow_up else ticket_id
         comment = None
         if answered.comment is not None:
-            files = requests.files_of(answered.comment) if self.uploads else []
-            message = requests.message_of(answered.comment, ticket=answered.ticket, contact=contact, attached=files)
+            message = requests.message_of(answered.comment, ticket=answered.ticket, contact=contact)
             comment = comment_json(message, opened_as)
         name = requests.requester_name(answered.ticket)
         shown = ticket_json(answered.ticket, opened_as=opened_as, requester_name=name)

@@ -85,13 +85,10 @@ def submit_request(
     requester_email: str,
     requester_name: str,
     channel: str,
-    network: str,
     now: dt.datetime,
     uploads: Sequence[UploadedFile] = (),
 ) -> tuple[Ticket, str]:
     """Open a ticket for a stranger, and give it with the token that opens it.
-
-    `network` is where they call from (`helpdesk.api.throttles.neighbourhood`); see `visits.look_up`.
 
     Raises InvalidInput naming the field (`files` for the uploads).
     """
@@ -113,7 +110,7 @@ def submit_request(
         attachments=attachments,
         now=now,
     )
-    return ticket, access.issue(ticket=ticket, contact=contact, network=network, now=now)
+    return ticket, access.issue(ticket=ticket, contact=contact, now=now)
 
 
 @transaction.atomic
@@ -124,10 +121,9 @@ def answer_request(
     body: str,
     channel: str,
     now: dt.datetime,
-    network: str = "",
     uploads: Sequence[UploadedFile] = (),
 ) -> Answered:
-    """A customer answers on a ticket that their token opened; `network` as with `submit_request`.
+    """A customer answers on a ticket that their token opened.
 
     Raises InvalidInput naming the field (`body`, `files`), NotFound when they do not take part.
     """
@@ -139,9 +135,7 @@ def answer_request(
         attachments=_prepare(ticket.workspace_id, uploads, now),
         now=now,
     )
-    if not delivered.is_follow_up:
-        return Answered(delivered.ticket, delivered.comment)
-    token = access.issue(ticket=delivered.ticket, contact=contact, network=network, now=now)
+    token = access.issue(ticket=delivered.ticket, contact=contact, now=now) if delivered.is_follow_up else None
     return Answered(delivered.ticket, delivered.comment, token)
 
 
@@ -315,12 +309,6 @@ def file_of(*, ticket: Ticket, file_id: UUID) -> Attachment:
     if attachment is None:
         raise NotFound(_("There is no request that this link opens."))
     return attachment
-
-
-def files_of(comment: Comment) -> list[Attachment]:
-    """The files of a public comment, in the order in which they came."""
-    rows = Attachment.objects.for_workspace(comment.workspace_id).filter(comment=comment, is_internal=False)
-    return list(rows.order_by("created_at", "pk"))
 
 
 def _public_files(ticket: Ticket) -> QuerySet[Attachment]:

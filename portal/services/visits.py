@@ -31,7 +31,7 @@ from helpdesk.accounts.models import Contact, Workspace, new_id
 from helpdesk.errors import NotFound
 from portal.models import SignInLink
 from portal.services import portals
-from tickets import access, dispatch
+from tickets import access
 from tickets.lifecycle import ACTIVE
 from tickets.mail.models import Outgoing
 from tickets.mail.services import composing, queueing
@@ -46,20 +46,11 @@ MAILED_REQUESTS = 20  # whose own links stand in the mail
 PER_PAGE = 20
 RESEMBLES = 0.4  # of 1: how much of what was typed a subject must have
 MAIL_KIND = "sign_in"
-MAIL_TASK = "portal.tasks.mail_links"
 MOST_VISITS = 10  # workspaces that one browser is signed in to; more cookies are not looked at
 _SIGNER_SALT = "portal.visit"
 
 
 # --- The link ---------------------------------------------------------------------------------
-
-
-def ask_for_links(*, workspace_id: UUID | None, address: str, language: str = "") -> None:
-    """Have a worker find out whether anybody has this address: what that takes must not be seen by who asks.
-
-    Lost when the broker is away; who waits for the mail in vain asks again.
-    """
-    dispatch.queue_after_commit(MAIL_TASK, str(workspace_id) if workspace_id else None, address, language)
 
 
 @transaction.atomic
@@ -267,27 +258,6 @@ def requests_of(contact: Contact) -> QuerySet[Ticket]:
     theirs = rows.filter(requester=contact).values("pk").union(also.values("ticket_id"))
     shown: QuerySet[Ticket] = rows.live().filter(pk__in=theirs, merged_into=None)
     return shown.order_by(F("last_message_at").desc(nulls_last=True), F("number").desc())
-
-
-def look_up(
-    *, address: str, token: str, network: str, now: dt.datetime, workspace_id: UUID | None = None
-) -> QuerySet[Ticket] | None:
-    """The requests that a token lists for this address, in its order; None when it lists nothing.
-
-    A token out of a mail proves the address, and lists all of `requests_of`. One that was given on the spot opens its
-    ticket only: it lists that one, and those whose tokens were given to the same `network`.
-    """
-    opened = access.owner_of(token=token, now=now) if token else None
-    if opened is None:
-        return None
-    ticket, contact = opened
-    if contact.email != address or workspace_id not in (None, contact.workspace_id):
-        return None
-    theirs = requests_of(contact)
-    if access.is_proven(token):
-        return theirs
-    near = access.given_to(contact=contact, network=network, now=now)
-    return theirs.filter(Q(pk=ticket.pk) | Q(pk__in=near.values("ticket_id")))
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ def make_request(workspace: Workspace, now: dt.datetime | None = None, **fields:
         "requester_email": "jane@customers.example",
         "requester_name": "Jane Smith",
         "channel": "portal",
-        "network": "203.0.113.7",
     }
     return requests.submit_request(workspace=workspace, now=now or timezone.now(), **(given | fields))
 

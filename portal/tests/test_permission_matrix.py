@@ -468,7 +468,6 @@ API = [
     *rows("GET PUT PATCH", "automation:api-own-availability", SIGNED_IN, is_available=False),
     *rows("PUT PATCH", "automation:api-availability", "admin", "agent_user", is_available=False, capacity=5),
     *rows("POST", "portal:public-tickets", ANYBODY),
-    *rows("GET", "portal:public-lookup", ANYBODY),
     *rows("GET", "portal:public-challenge", ANYBODY),
     *rows("POST", "portal:public-from-chat", ANYBODY),
     *rows("POST", "portal:public-escalate", ANYBODY),

@@ -11,7 +11,6 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from helpdesk.api.throttles import client_address, neighbourhood
 from helpdesk.errors import Conflict, DomainError, NotAllowed, NotFound
 from portal.forms.requests import RATINGS, AnswerForm, PlainForm, RatingForm, RequestForm
 from portal.forms.visits import ReopenForm
@@ -50,7 +49,6 @@ def submit(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
                 requester_name=given["name"],
                 uploads=given["files"],
                 channel="portal",
-                network=neighbourhood(client_address(request)),
                 now=now,
             )
             return to_ticket(ticket.pk, token=token, sent="request")
