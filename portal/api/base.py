@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from helpdesk.accounts.models import Workspace
+from helpdesk.api.throttles import client_address, neighbourhood
 from helpdesk.api.views import PublicApiView
 from portal.models import Satisfaction
 from portal.services import origins, portals, requests
@@ -151,6 +152,11 @@ class CustomerView(PublicApiView):
         own = (f"{self.request.scheme}://{self.request.get_host()}", f"{site.scheme}://{site.netloc}")
         return None if given in own else given
 
+    @property
+    def network(self) -> str:
+        """Where the caller is, as far as tokens remember it: an IPv4 address, or the /64 of an IPv6 one."""
+        return neighbourhood(client_address(self.request))
+
     def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:
         """What no workspace lists goes no further."""
         super().initial(request, *args, **kwargs)
@@ -186,6 +192,6 @@ class CustomerView(PublicApiView):
         if body.get("comment") is None:
             workspace, _ = self.idempotency_owner()
             body["accessToken"] = requests.token_again(
-                ticket_id=UUID(body["ticket"]["id"]), workspace=workspace, now=self.now
+                ticket_id=UUID(body["ticket"]["id"]), workspace=workspace, now=self.now, network=self.network
             )
             response.content = JSONRenderer().render(body)

@@ -116,6 +116,7 @@ class PublicTickets(CustomerView):
             requester_name=self.given["requester_name"],
             channel="api",
             now=self.now,
+            network=self.network,
         )
         name = requests.requester_name(ticket)
         return Response({"ticket": ticket_json(ticket, opened_as=ticket.pk, requester_name=name)}, status=201)
@@ -199,7 +200,12 @@ class PublicReply(ByTokenView):
         """Add a customer's answer."""
         ticket, contact = self.opened
         answered = requests.answer_request(
-            ticket=ticket, contact=contact, body=self.given["body"], channel="api", now=self.now
+            ticket=ticket,
+            contact=contact,
+            body=self.given["body"],
+            channel="api",
+            now=self.now,
+            network=self.network,
         )
         self.token = answered.token
         opened_as = answered.ticket.pk if answered.is_follow_up else ticket_id

@@ -15,7 +15,7 @@ from helpdesk.errors import Conflict, DomainError, NotAllowed, NotFound
 from portal.forms.requests import RATINGS, AnswerForm, PlainForm, RatingForm, RequestForm
 from portal.forms.visits import ReopenForm
 from portal.services import closing, portals, requests, strangers, visits
-from portal.views.base import COOKIE, again, of_portal, page, private, to_ticket, too_often
+from portal.views.base import COOKIE, again, network_of, of_portal, page, private, to_ticket, too_often
 from portal.views.visits import cookies_of
 from tickets.services.base import is_reachable
 
@@ -47,6 +47,7 @@ def submit(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
                 uploads=given["files"],
                 channel="portal",
                 now=now,
+                network=network_of(request),
             )
             return to_ticket(ticket.pk, token=token, sent="request")
         except DomainError as error:
@@ -82,6 +83,7 @@ def ticket(request: HttpRequest, ticket_id: UUID) -> HttpResponse:
                 uploads=form.cleaned_data["files"],
                 channel="portal",
                 now=now,
+                network=network_of(request),
             )
         except DomainError as error:
             form.refuse(error)
