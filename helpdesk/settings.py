@@ -237,6 +237,7 @@ REST_FRAMEWORK = {
         "caller": env.str("API_RATE", default="1200/min"),
         "sign_in": env.str("API_SIGN_IN_RATE", default="20/min"),
         "public": env.str("PUBLIC_RATE", default="60/min"),
+        "lookup": env.str("LOOKUP_RATE", default="600/h"),
         "chat": env.str("CHAT_RATE", default="600/min"),
         "inbound": env.str("MAIL_INBOUND_RATE", default="3000/min"),
     },

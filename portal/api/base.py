@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpResponseBase
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -49,6 +50,12 @@ class PublicTicket(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=STATUSES)
     requester_name = serializers.CharField(help_text="As it was given with the request; else from the address.")
     created_at = serializers.DateTimeField()
+
+
+class ListedTicket(PublicTicket):
+    """A ticket in a list of its customer's."""
+
+    updated_at = serializers.DateTimeField(help_text="When something happened last that its customer can see.")
 
 
 class PublicTicketWithComments(PublicTicket):
@@ -110,6 +117,13 @@ def ticket_json(ticket: Ticket, *, opened_as: UUID, requester_name: str) -> dict
     )
 
 
+def listed_json(ticket: Ticket, *, opened_as: UUID) -> dict[str, Any]:
+    """A ticket in a list of its customer's. Its time is none that work behind the scenes has moved."""
+    seen = [ticket.created_at, ticket.last_message_at, ticket.resolved_at, ticket.closed_at]
+    shown = ticket_json(ticket, opened_as=opened_as, requester_name=requests.requester_name(ticket))
+    return shown | plain({"updated_at": max(at for at in seen if at is not None)})
+
+
 def comment_json(message: requests.Message, opened_as: UUID) -> dict[str, Any]:
     return plain(
         {
@@ -136,6 +150,20 @@ def satisfaction_json(given: Satisfaction) -> dict[str, Any]:
             "updated_at": given.updated_at,
         }
     )
+
+
+TOKEN_HEADER = "X-Access-Token"  # noqa: S105 (a name)
+TOKEN_PARAMETERS = [
+    OpenApiParameter("access_token", str, description="The ticket's access token; `token` is the same."),
+    OpenApiParameter("token", str, description="The same as `access_token`."),
+    OpenApiParameter(TOKEN_HEADER, str, OpenApiParameter.HEADER, description="The same, kept out of addresses."),
+]
+
+
+def token_of(request: Request) -> str:
+    """The access token of a GET: from the header, or from the address; empty for none."""
+    query = request.query_params
+    return request.headers.get(TOKEN_HEADER) or query.get("access_token") or query.get("token") or ""
 
 
 class CustomerView(PublicApiView):

@@ -4,7 +4,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,6 +14,7 @@ from helpdesk.api.idempotency import idempotent
 from helpdesk.api.throttles import client_address
 from helpdesk.api.views import StrictSerializer
 from portal.api.base import (
+    TOKEN_PARAMETERS,
     AnswerOut,
     CustomerView,
     Opened,
@@ -22,6 +23,7 @@ from portal.api.base import (
     comment_json,
     satisfaction_json,
     ticket_json,
+    token_of,
 )
 from portal.services import portals, requests, strangers
 from tickets.api.serializers import Id, attachment
@@ -29,7 +31,6 @@ from tickets.models import Ticket
 from tickets.services import base
 
 RATING_WORDS = "This must be a whole number from 1 to 5."
-TOKEN_HEADER = "X-Access-Token"  # noqa: S105 (a name)
 
 # --- What comes in ----------------------------------------------------------------------------
 
@@ -132,21 +133,13 @@ class PublicTicketDetail(CustomerView):
         summary="Read a request",
         description="An unknown id and a wrong token are the same 404, as is a token that was revoked, has expired, or "
         "whose ticket was deleted, given to somebody else, or merged into one that its customer takes no part in.",
-        parameters=[
-            OpenApiParameter("access_token", str, description="The ticket's access token; `token` is the same."),
-            OpenApiParameter("token", str, description="The same as `access_token`."),
-            OpenApiParameter(
-                TOKEN_HEADER, str, OpenApiParameter.HEADER, description="The same, kept out of addresses."
-            ),
-        ],
+        parameters=TOKEN_PARAMETERS,
         responses={200: Opened},
         tags=["Public"],
     )
     def get(self, request: Request, ticket_id: UUID) -> Response:
         """The ticket with its public comments."""
-        query = request.query_params
-        token = request.headers.get(TOKEN_HEADER) or query.get("access_token") or query.get("token") or ""
-        view = requests.read_request(ticket_id=ticket_id, token=token, now=self.now)
+        view = requests.read_request(ticket_id=ticket_id, token=token_of(request), now=self.now)
         self.admit(view.ticket.workspace)
         first, *rest = view.messages
         ticket = ticket_json(view.ticket, opened_as=ticket_id, requester_name=view.requester_name)
