@@ -22,6 +22,11 @@ urlpatterns = [
     path("api/public/tickets/escalate", chat.Escalate.as_view(), name="public-escalate"),
     path("api/public/tickets/lookup", lookup.Lookup.as_view(), name="public-lookup"),
     path("api/public/tickets/<uuid:ticket_id>", api.PublicTicketDetail.as_view(), name="public-ticket"),
+    path(
+        "api/public/tickets/<uuid:ticket_id>/attachments/<uuid:file_id>",
+        api.PublicFile.as_view(),
+        name="public-attachment",
+    ),
     path("api/public/tickets/<uuid:ticket_id>/reply", api.PublicReply.as_view(), name="public-reply"),
     path(
         "api/public/tickets/<uuid:ticket_id>/satisfaction",

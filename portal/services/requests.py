@@ -321,6 +321,11 @@ def file_of(*, ticket: Ticket, file_id: UUID) -> Attachment:
     return attachment
 
 
+def files_of(comment: Comment) -> list[Attachment]:
+    """The files of a public message."""
+    return list(comment.attachments.filter(is_internal=False).order_by("created_at", "pk"))
+
+
 def _public_files(ticket: Ticket) -> QuerySet[Attachment]:
     """Neither an agent's note's, nor a taken back comment's, nor one that waits for its comment (internal)."""
     shown = Q(comment=None) | Q(comment__is_internal=False, comment__deleted_at=None)

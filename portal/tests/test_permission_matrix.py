@@ -471,6 +471,7 @@ BY_SECRET = {
     "portal:sign-in",
     "portal:file",
     "portal:public-ticket",
+    "portal:public-attachment",
     "portal:public-reply",
     "portal:public-satisfaction",
     "tickets_api:attachment",

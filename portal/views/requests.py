@@ -5,12 +5,13 @@ the visit of somebody who signed in to see all of theirs (`portal.views.visits`)
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from helpdesk.api.downloads import download
 from helpdesk.errors import Conflict, DomainError, NotAllowed, NotFound
 from portal.forms.requests import RATINGS, AnswerForm, PlainForm, RatingForm, RequestForm
 from portal.forms.visits import ReopenForm
@@ -261,6 +262,4 @@ def file(request: HttpRequest, ticket_id: UUID, file_id: UUID) -> HttpResponseBa
         content = attachment.file.open("rb")
     except FileNotFoundError:
         raise NotFound("The file is not there any more.") from None
-    response = FileResponse(content, as_attachment=True, filename=attachment.name, content_type=attachment.content_type)
-    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    return response
+    return download(content, name=attachment.name, content_type=attachment.content_type)
