@@ -238,6 +238,7 @@ REST_FRAMEWORK = {
         "sign_in": env.str("API_SIGN_IN_RATE", default="20/min"),
         "public": env.str("PUBLIC_RATE", default="60/min"),
         "reading": env.str("READING_RATE", default="300/min"),
+        "lookup": env.str("LOOKUP_RATE", default="600/h"),
         "chat": env.str("CHAT_RATE", default="600/min"),
         "inbound": env.str("MAIL_INBOUND_RATE", default="3000/min"),
     },

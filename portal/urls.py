@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from portal.api import chat, puzzle
+from portal.api import chat, lookup, puzzle
 from portal.api import requests as api
 from portal.views import articles, branding, home, privacy, reading, requests, settings, visits, widget
 
@@ -20,7 +20,13 @@ urlpatterns = [
     path("api/public/tickets", api.PublicTickets.as_view(), name="public-tickets"),
     path("api/public/tickets/from-chat", chat.FromChat.as_view(), name="public-from-chat"),
     path("api/public/tickets/escalate", chat.Escalate.as_view(), name="public-escalate"),
+    path("api/public/tickets/lookup", lookup.Lookup.as_view(), name="public-lookup"),
     path("api/public/tickets/<uuid:ticket_id>", api.PublicTicketDetail.as_view(), name="public-ticket"),
+    path(
+        "api/public/tickets/<uuid:ticket_id>/attachments/<uuid:file_id>",
+        api.PublicFile.as_view(),
+        name="public-attachment",
+    ),
     path("api/public/tickets/<uuid:ticket_id>/reply", api.PublicReply.as_view(), name="public-reply"),
     path(
         "api/public/tickets/<uuid:ticket_id>/satisfaction",

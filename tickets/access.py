@@ -13,6 +13,7 @@ import datetime as dt
 import hashlib
 import hmac
 import secrets
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.conf import settings
@@ -104,6 +105,19 @@ def given_to(*, contact: Contact, network: str, now: dt.datetime) -> QuerySet[Cu
     return live.filter(network_hash=_network_hash(network)).exclude(network_hash="")
 
 
+@dataclass(frozen=True)
+class Opened:
+    """What a token opens: the ticket it was made for is `row.ticket`, which may have been merged into `ticket`."""
+
+    row: CustomerToken
+    ticket: Ticket
+
+    @property
+    def contact(self) -> Contact:
+        """The customer for whom the token was made."""
+        return self.row.contact
+
+
 def open_with(*, ticket_id: UUID, token: str, now: dt.datetime) -> tuple[Ticket, Contact] | None:
     """The ticket that the token opens and for whom; None for any wrong id or token alike, and for
     a customer who does not take part any more.
@@ -112,11 +126,21 @@ def open_with(*, ticket_id: UUID, token: str, now: dt.datetime) -> tuple[Ticket,
     there, the token opens nothing. Whatever is wrong costs the same one query; only a token that was
     right until its ticket was merged away costs more.
     """
+    opened = _open(token, now, ticket_id=ticket_id)
+    return (opened.ticket, opened.contact) if opened else None
+
+
+def open_any(*, token: str, now: dt.datetime) -> Opened | None:
+    """What the token opens, whichever ticket that is; None and the cost as with `open_with`."""
+    return _open(token, now)
+
+
+def _open(token: str, now: dt.datetime, **only: UUID) -> Opened | None:
     # Behind a wrong proof nothing is looked for: the token as a whole is nobody's.
     secret = token.partition(".")[0] if is_proven(token) else token
     taking_part = Participant.unscoped.filter(ticket=OuterRef("ticket"), contact=OuterRef("contact"))
     row = (
-        CustomerToken.unscoped.filter(token_hash=_hash(secret), ticket_id=ticket_id)
+        CustomerToken.unscoped.filter(token_hash=_hash(secret), **only)
         .filter(revoked_at=None, expires_at__gt=now, ticket__trashed_at=None)
         .filter(Q(contact=F("ticket__requester")) | Exists(taking_part))  # or it was given to somebody else since
         .select_related("ticket__workspace", "contact")
@@ -124,19 +148,8 @@ def open_with(*, ticket_id: UUID, token: str, now: dt.datetime) -> tuple[Ticket,
     )
     if row is None:
         return None
-    end = _end_of_merges(row.ticket)
-    if end is None or (end != row.ticket and not takes_part(ticket=end, contact=row.contact)):
-        return None
-    return end, row.contact
-
-
-def _end_of_merges(ticket: Ticket) -> Ticket | None:
-    """Where the conversation goes on; None when that is in the trash, or gone meanwhile."""
-    rows = Ticket.objects.for_workspace(ticket.workspace_id).select_related("workspace")
-    end: Ticket | None = ticket
-    while end is not None and end.merged_into_id is not None:  # chains are short, and cannot be circles
-        end = rows.filter(pk=end.merged_into_id).first()
-    return end if end is not None and end.trashed_at is None else None
+    end = end_for(ticket=row.ticket, contact=row.contact)
+    return Opened(row, end) if end else None
 
 
 def takes_part(*, ticket: Ticket, contact: Contact) -> bool:

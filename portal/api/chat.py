@@ -138,7 +138,7 @@ class ChatView(CustomerView):
     def sender(self) -> chats.Sender:
         """Who calls; raises KeyRefused (401)."""
         has_key = chats.authorize(workspace=self.target, key=key_of(self.request))
-        return chats.Sender(has_key=has_key, network=neighbourhood(client_address(self.request)))
+        return chats.Sender(has_key=has_key, network=self.network)
 
     def idempotency_owner(self) -> tuple[Workspace, str]:
         """The bots' own keys; of callers without the integration key, those of one network."""

@@ -4,32 +4,41 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from helpdesk.accounts.models import Contact, Workspace
+from helpdesk.api.downloads import download
 from helpdesk.api.idempotency import idempotent
 from helpdesk.api.throttles import client_address
 from helpdesk.api.views import StrictSerializer
+from helpdesk.errors import NotFound
 from portal.api.base import (
+    TOKEN_PARAMETERS,
     AnswerOut,
     CustomerView,
+    MessageView,
     Opened,
     Rated,
     Submitted,
+    attachment_json,
     comment_json,
     satisfaction_json,
     ticket_json,
+    token_of,
 )
 from portal.services import portals, requests, strangers
-from tickets.api.serializers import Id, attachment
+from tickets.api.serializers import Id
 from tickets.models import Ticket
 from tickets.services import base
 
 RATING_WORDS = "This must be a whole number from 1 to 5."
-TOKEN_HEADER = "X-Access-Token"  # noqa: S105 (a name)
 
 # --- What comes in ----------------------------------------------------------------------------
 
@@ -51,11 +60,32 @@ class RequestIn(StrictSerializer):
     proof = strangers_field("The solved puzzle of `GET /api/public/challenge`, where the workspace asks for one.")
 
 
+def files_field() -> serializers.ListField:
+    """Files of a form, for the document: what they may be is said by `requests.submit_request` and `answer_request`."""
+    return serializers.ListField(
+        child=serializers.FileField(allow_empty_file=True),
+        required=False,
+        help_text=f"Up to {requests.MAX_FILES}, {settings.ATTACHMENT_MAX_BYTES // (1024 * 1024)} MB each.",
+    )
+
+
+class RequestForm(RequestIn):
+    """A customer's request with files, as multipart/form-data."""
+
+    files = files_field()
+
+
 class AnswerIn(StrictSerializer):
     """A customer's answer."""
 
     access_token = serializers.CharField(max_length=200, help_text="What came with the ticket as `accessToken`.")
     body = serializers.CharField(max_length=base.TEXT_LENGTH, help_text="Markdown.")
+
+
+class AnswerForm(AnswerIn):
+    """A customer's answer with files, as multipart/form-data."""
+
+    files = files_field()
 
 
 class RatingIn(StrictSerializer):
@@ -76,15 +106,20 @@ class RatingIn(StrictSerializer):
 # --- The endpoints ----------------------------------------------------------------------------
 
 
-class PublicTickets(CustomerView):
+class PublicTickets(MessageView):
     """Submit a request."""
 
     problems = {"POST": (403, 404)}
 
     @cached_property
+    def message(self) -> tuple[dict[str, Any], list[UploadedFile]]:
+        """The checked body, and its files."""
+        return self.read_message(RequestIn)
+
+    @property
     def given(self) -> dict[str, Any]:
         """The checked body."""
-        return self.read(RequestIn)
+        return self.message[0]
 
     @cached_property
     def target(self) -> Workspace:
@@ -98,8 +133,9 @@ class PublicTickets(CustomerView):
     @extend_schema(
         operation_id="public_tickets_create",
         summary="Submit a request",
-        description="The access token opens this one ticket for its requester; it is shown here only.",
-        request=RequestIn,
+        description="The access token opens this one ticket for its requester; it is shown here only. With files: as "
+        "`multipart/form-data`, with a part `files` for each. One that is refused is named, and nothing is kept then.",
+        request={"application/json": RequestIn, "multipart/form-data": RequestForm},
         responses={201: Submitted},
         tags=["Public"],
     )
@@ -116,6 +152,8 @@ class PublicTickets(CustomerView):
             requester_name=self.given["requester_name"],
             channel="api",
             now=self.now,
+            network=self.network,
+            uploads=self.message[1],
         )
         name = requests.requester_name(ticket)
         return Response({"ticket": ticket_json(ticket, opened_as=ticket.pk, requester_name=name)}, status=201)
@@ -131,27 +169,45 @@ class PublicTicketDetail(CustomerView):
         summary="Read a request",
         description="An unknown id and a wrong token are the same 404, as is a token that was revoked, has expired, or "
         "whose ticket was deleted, given to somebody else, or merged into one that its customer takes no part in.",
-        parameters=[
-            OpenApiParameter("access_token", str, description="The ticket's access token; `token` is the same."),
-            OpenApiParameter("token", str, description="The same as `access_token`."),
-            OpenApiParameter(
-                TOKEN_HEADER, str, OpenApiParameter.HEADER, description="The same, kept out of addresses."
-            ),
-        ],
+        parameters=TOKEN_PARAMETERS,
         responses={200: Opened},
         tags=["Public"],
     )
     def get(self, request: Request, ticket_id: UUID) -> Response:
         """The ticket with its public comments."""
-        query = request.query_params
-        token = request.headers.get(TOKEN_HEADER) or query.get("access_token") or query.get("token") or ""
-        view = requests.read_request(ticket_id=ticket_id, token=token, now=self.now)
+        view = requests.read_request(ticket_id=ticket_id, token=token_of(request), now=self.now)
         self.admit(view.ticket.workspace)
         first, *rest = view.messages
         ticket = ticket_json(view.ticket, opened_as=ticket_id, requester_name=view.requester_name)
-        ticket["attachments"] = [attachment(file) for file in first.files]
+        ticket["attachments"] = [attachment_json(file, ticket_id) for file in first.files]
         ticket["comments"] = [comment_json(message, ticket_id) for message in rest]
         return Response({"ticket": ticket})
+
+
+class PublicFile(CustomerView):
+    """Download a file of a request."""
+
+    problems = {"GET": (403,)}
+
+    @extend_schema(
+        operation_id="public_tickets_attachment",
+        summary="Download a file of a request",
+        description="The `url` of an attachment. Always a download, never shown. A wrong id, token or file is the same "
+        "404.",
+        parameters=TOKEN_PARAMETERS,
+        responses={(200, "*/*"): OpenApiTypes.BINARY},
+        tags=["Public"],
+    )
+    def get(self, request: Request, ticket_id: UUID, file_id: UUID) -> HttpResponseBase:
+        """The file's bytes."""
+        ticket, _ = requests.open_request(ticket_id=ticket_id, token=token_of(request), now=self.now)
+        self.admit(ticket.workspace)
+        file = requests.file_of(ticket=ticket, file_id=file_id)
+        try:
+            content = file.file.open("rb")
+        except FileNotFoundError:
+            raise NotFound("The file is not there any more.") from None
+        return download(content, name=file.name, content_type=file.content_type)
 
 
 class ByTokenView(CustomerView):
@@ -180,17 +236,28 @@ class ByTokenView(CustomerView):
         return ticket.workspace, f"customer:{contact.pk}"
 
 
-class PublicReply(ByTokenView):
+class PublicReply(ByTokenView, MessageView):
     """Answer on a request."""
 
     reads = AnswerIn
+
+    @cached_property
+    def message(self) -> tuple[dict[str, Any], list[UploadedFile]]:
+        """The checked body, and its files."""
+        return self.read_message(AnswerIn)
+
+    @property
+    def given(self) -> dict[str, Any]:  # type: ignore[override]  # kept with the files
+        """The checked body."""
+        return self.message[0]
 
     @extend_schema(
         operation_id="public_tickets_reply",
         summary="Answer on a request",
         description="A pending, resolved or lately closed ticket opens again; one that was closed too long ago is "
-        "continued by a new ticket, which the answer gives with its own access token.",
-        request=AnswerIn,
+        "continued by a new ticket, which the answer gives with its own access token. With files: as "
+        "`multipart/form-data`, with a part `files` for each. One that is refused is named, and nothing is kept then.",
+        request={"application/json": AnswerIn, "multipart/form-data": AnswerForm},
         responses={201: AnswerOut},
         tags=["Public"],
     )
@@ -199,13 +266,20 @@ class PublicReply(ByTokenView):
         """Add a customer's answer."""
         ticket, contact = self.opened
         answered = requests.answer_request(
-            ticket=ticket, contact=contact, body=self.given["body"], channel="api", now=self.now
+            ticket=ticket,
+            contact=contact,
+            body=self.given["body"],
+            channel="api",
+            now=self.now,
+            network=self.network,
+            uploads=self.message[1],
         )
         self.token = answered.token
         opened_as = answered.ticket.pk if answered.is_follow_up else ticket_id
         comment = None
         if answered.comment is not None:
-            message = requests.message_of(answered.comment, ticket=answered.ticket, contact=contact)
+            attached = requests.files_of(answered.comment) if self.message[1] else []
+            message = requests.message_of(answered.comment, ticket=answered.ticket, contact=contact, attached=attached)
             comment = comment_json(message, opened_as)
         name = requests.requester_name(answered.ticket)
         shown = ticket_json(answered.ticket, opened_as=opened_as, requester_name=name)

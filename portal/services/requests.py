@@ -87,8 +87,9 @@ def submit_request(
     channel: str,
     now: dt.datetime,
     uploads: Sequence[UploadedFile] = (),
+    network: str = "",
 ) -> tuple[Ticket, str]:
-    """Open a ticket for a stranger, and give it with the token that opens it.
+    """Open a ticket for a stranger, and give it with the token that opens it, which is given to `network`.
 
     Raises InvalidInput naming the field (`files` for the uploads).
     """
@@ -110,7 +111,7 @@ def submit_request(
         attachments=attachments,
         now=now,
     )
-    return ticket, access.issue(ticket=ticket, contact=contact, now=now)
+    return ticket, access.issue(ticket=ticket, contact=contact, now=now, network=network)
 
 
 @transaction.atomic
@@ -122,8 +123,9 @@ def answer_request(
     channel: str,
     now: dt.datetime,
     uploads: Sequence[UploadedFile] = (),
+    network: str = "",
 ) -> Answered:
-    """A customer answers on a ticket that their token opened.
+    """A customer answers on a ticket that their token opened; that of a follow-up is given to `network`.
 
     Raises InvalidInput naming the field (`body`, `files`), NotFound when they do not take part.
     """
@@ -135,7 +137,9 @@ def answer_request(
         attachments=_prepare(ticket.workspace_id, uploads, now),
         now=now,
     )
-    token = access.issue(ticket=delivered.ticket, contact=contact, now=now) if delivered.is_follow_up else None
+    token = None
+    if delivered.is_follow_up:
+        token = access.issue(ticket=delivered.ticket, contact=contact, now=now, network=network)
     return Answered(delivered.ticket, delivered.comment, token)
 
 
@@ -212,8 +216,8 @@ def find_workspace(workspace_id: UUID) -> Workspace:
     return workspace
 
 
-def token_again(*, ticket_id: UUID, workspace: Workspace, now: dt.datetime) -> str | None:
-    """The requester's token once more, for an answer that is repeated; None when it opens nothing any more."""
+def token_again(*, ticket_id: UUID, workspace: Workspace, now: dt.datetime, network: str = "") -> str | None:
+    """The requester's token once more, for an answer that is repeated to `network`; None when it opens nothing now."""
     live = CustomerToken.objects.for_workspace(workspace).filter(
         ticket_id=ticket_id,
         ticket__trashed_at=None,
@@ -222,7 +226,7 @@ def token_again(*, ticket_id: UUID, workspace: Workspace, now: dt.datetime) -> s
         expires_at__gt=now,
     )
     row = live.select_related("ticket", "contact").first()
-    token = access.issue(ticket=row.ticket, contact=row.contact, now=now) if row else ""
+    token = access.issue(ticket=row.ticket, contact=row.contact, now=now, network=network) if row else ""
     # Its ticket may have been merged away.
     return token if access.open_with(ticket_id=ticket_id, token=token, now=now) else None
 
@@ -309,6 +313,11 @@ def file_of(*, ticket: Ticket, file_id: UUID) -> Attachment:
     if attachment is None:
         raise NotFound(_("There is no request that this link opens."))
     return attachment
+
+
+def files_of(comment: Comment) -> list[Attachment]:
+    """The files of a public message."""
+    return list(comment.attachments.filter(is_internal=False).order_by("created_at", "pk"))
 
 
 def _public_files(ticket: Ticket) -> QuerySet[Attachment]:

@@ -1,4 +1,4 @@
-"""The programs in docs/api.md, run as they stand there: a client against our server, a receiver of our webhooks."""
+"""What docs/api.md shows, run as it stands there: a client, a receiver of our webhooks, and calls for customers."""
 
 import datetime as dt
 import http.client
@@ -6,6 +6,7 @@ import json
 import os
 import queue
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -332,3 +333,38 @@ def test_the_receiver_refuses_what_is_not_from_us_and_does_nothing(receiver: Rec
     assert receiver.post(message(number="#9")) == 204
     assert receiver.process.says() == "ticket.created #9"
     assert receiver.process.says_nothing_more()
+
+
+# --- What customers do ------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the examples are calls of curl")
+@pytest.mark.django_db(transaction=True)
+def test_the_calls_for_customers_do_what_the_page_says(live_server: Any, tmp_path: Path) -> None:
+    agent = make_agent(WorkspaceFactory())
+    picture = b"\xff\xd8\xff\xe0 a picture"
+    (tmp_path / "parcel.jpg").write_bytes(picture)
+    text = (Path(settings.BASE_DIR) / "docs" / "api.md").read_text()
+    section = text.partition("## For customers\n")[2].partition("\n## ")[0]
+    names = {"HELPDESK": live_server.url, "WORKSPACE": str(agent.workspace_id), "PATH": os.environ["PATH"]}
+
+    def call(example: str) -> Any:
+        shown = subprocess.run(
+            ["bash", "-euc", example.replace("curl ", "curl --silent --show-error --noproxy '*' ")],
+            cwd=tmp_path, env=names, capture_output=True, check=True, timeout=SECONDS,
+        ).stdout  # fmt: skip
+        return json.loads(shown) if shown else None
+
+    submit, read, load, reply, rate, ask, look = re.findall(r"^```bash\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    given = call(submit)
+    names |= {"TICKET": given["ticket"]["id"], "TOKEN": given["accessToken"]}
+    assert call(submit) == given  # under the same key
+    names["URL"] = call(read)["ticket"]["attachments"][0]["url"]
+    call(load)
+    assert (tmp_path / "copy.jpg").read_bytes() == picture
+    assert call(reply)["comment"]["body"] == "It rattles, too."
+    assert call(rate)["code"] == "not_resolved"
+    status.change_status(ticket=Ticket.unscoped.get(), to="resolved", actor=SYSTEM, now=timezone.now())
+    assert call(rate)["satisfaction"]["rating"] == 5
+    assert set(call(ask)) == {"detail"}
+    assert [ticket["id"] for ticket in call(look)["tickets"]] == [names["TICKET"]]

@@ -469,6 +469,7 @@ API = [
     *rows("PUT PATCH", "automation:api-availability", "admin", "agent_user", is_available=False, capacity=5),
     *rows("POST", "portal:public-tickets", ANYBODY),
     *rows("GET", "portal:public-challenge", ANYBODY),
+    *rows("GET", "portal:public-lookup", ANYBODY),
     *rows("POST", "portal:public-from-chat", ANYBODY),
     *rows("POST", "portal:public-escalate", ANYBODY),
 ]
@@ -488,6 +489,7 @@ BY_SECRET = {
     "portal:sign-in",
     "portal:file",
     "portal:public-ticket",
+    "portal:public-attachment",
     "portal:public-reply",
     "portal:public-satisfaction",
     "tickets_api:attachment",

@@ -74,6 +74,9 @@ DOORS: dict[str, Callable[[Client, Key], Any]] = {
     "GET portal:public-ticket by the header": lambda client, key: client.get(
         reverse("portal:public-ticket", args=[key.ticket]), headers={"X-Access-Token": key.token}
     ),
+    "GET portal:public-attachment": lambda client, key: client.get(
+        reverse("portal:public-attachment", args=[key.ticket, key.file]), {"access_token": key.token}
+    ),
     "POST portal:public-reply": lambda client, key: _an_endpoint(client, key, "portal:public-reply", body="Hello"),
     "POST portal:public-satisfaction": lambda client, key: _an_endpoint(
         client, key, "portal:public-satisfaction", rating=5

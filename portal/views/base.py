@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from helpdesk.api.throttles import PublicThrottle
+from helpdesk.api.throttles import PublicThrottle, client_address, neighbourhood
 from helpdesk.errors import NotFound
 from portal.forms.requests import PlainForm
 from portal.services import portals
@@ -104,6 +104,11 @@ def to_ticket(ticket_id: UUID, *, token: str | None = None, at: str = "", **quer
             samesite="Lax",
         )
     return response
+
+
+def network_of(request: HttpRequest) -> str:
+    """Where the visitor is, as far as tokens remember it: an IPv4 address, or the /64 of an IPv6 one."""
+    return neighbourhood(client_address(request))
 
 
 def too_often(request: HttpRequest, form: PlainForm) -> int | None:

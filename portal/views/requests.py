@@ -5,17 +5,18 @@ the visit of somebody who signed in to see all of theirs (`portal.views.visits`)
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from helpdesk.api.downloads import download
 from helpdesk.errors import Conflict, DomainError, NotAllowed, NotFound
 from portal.forms.requests import RATINGS, AnswerForm, PlainForm, RatingForm, RequestForm
 from portal.forms.visits import ReopenForm
 from portal.services import closing, portals, requests, strangers, visits
-from portal.views.base import COOKIE, again, of_portal, page, private, to_ticket, too_often
+from portal.views.base import COOKIE, again, network_of, of_portal, page, private, to_ticket, too_often
 from portal.views.visits import cookies_of
 from tickets.services.base import SUBJECT_LENGTH, is_reachable
 
@@ -50,6 +51,7 @@ def submit(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
                 uploads=given["files"],
                 channel="portal",
                 now=now,
+                network=network_of(request),
             )
             return to_ticket(ticket.pk, token=token, sent="request")
         except DomainError as error:
@@ -85,6 +87,7 @@ def ticket(request: HttpRequest, ticket_id: UUID) -> HttpResponse:
                 uploads=form.cleaned_data["files"],
                 channel="portal",
                 now=now,
+                network=network_of(request),
             )
         except DomainError as error:
             form.refuse(error)
@@ -268,6 +271,4 @@ def file(request: HttpRequest, ticket_id: UUID, file_id: UUID) -> HttpResponseBa
         content = attachment.file.open("rb")
     except FileNotFoundError:
         raise NotFound("The file is not there any more.") from None
-    response = FileResponse(content, as_attachment=True, filename=attachment.name, content_type=attachment.content_type)
-    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    return response
+    return download(content, name=attachment.name, content_type=attachment.content_type)

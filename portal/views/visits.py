@@ -10,9 +10,8 @@ from helpdesk.accounts.models import Contact, Workspace
 from helpdesk.errors import DomainError, NotFound
 from portal.forms.visits import FindForm
 from portal.models import SignInLink
-from portal.services import portals, visits
+from portal.services import lookups, portals, visits
 from portal.views.base import again, of_portal, page, private, too_often
-from tickets.services import base
 
 COOKIE_PATH = "/portal"
 
@@ -55,13 +54,13 @@ def _ask(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
     wait = too_often(request, form)
     if form.is_valid():
         try:
-            address = base.email_address("email", form.cleaned_data["email"])
+            address = lookups.clean_address(form.cleaned_data["email"])
+            language = translation.get_language() or ""
+            lookups.ask_for_links(workspace=portal.workspace, address=address, language=language)
+            return page(request, portal, "portal/sign_in_mailed.html", {"address": address})
         except DomainError as error:
             form.refuse(error)
-        else:
-            language = translation.get_language() or ""
-            visits.ask_for_links(workspace_id=portal.workspace.pk, address=address, language=language)
-            return page(request, portal, "portal/sign_in_mailed.html", {"address": address})
+            wait = getattr(error, "retry_after", None)
     return again(page(request, portal, "portal/sign_in_form.html", {"form": form}), wait)
 
 

@@ -222,7 +222,7 @@ def open_from_chat(*, workspace: Workspace, sender: Sender, request: Request, no
         return _open(workspace, sender, asked, asked.description or SO_FAR, now=now)
     _claim(chat, asked, now=now)
     _append(chat, asked, now=now)
-    return _handed(chat, now=now)
+    return _handed(chat, sender, now=now)
 
 
 @transaction.atomic
@@ -253,7 +253,7 @@ def escalate(*, workspace: Workspace, sender: Sender, request: Request, now: dt.
     _claim(chat, asked, now=now)
     is_follow_up = _hand_over_again(chat, asked, told, description, now=now)
     _append(chat, asked, now=now)
-    return _handed(chat, now=now, is_new=is_follow_up)
+    return _handed(chat, sender, now=now, is_new=is_follow_up)
 
 
 def _open(
@@ -280,7 +280,7 @@ def _open(
         now=now,
     )
     chat = _keep(ticket, sender, asked, extra or {}, now=now)
-    return _handed(chat, now=now, is_new=True)
+    return _handed(chat, sender, now=now, is_new=True)
 
 
 def keep_chat(*, ticket: Ticket, sender: Sender, request: Request, now: dt.datetime) -> Chat:
@@ -330,9 +330,11 @@ def _find(workspace: Workspace, asked: _Checked, sender: Sender) -> Chat | None:
     return chat
 
 
-def _handed(chat: Chat, *, now: dt.datetime, is_new: bool = False) -> Handed:
+def _handed(chat: Chat, sender: Sender, *, now: dt.datetime, is_new: bool = False) -> Handed:
     ticket = chat.ticket
-    token = access.issue(ticket=ticket, contact=ticket.requester, now=now)
+    # A bot with a key speaks for many people: where it runs says nothing about one of them.
+    network = "" if sender.has_key else sender.network
+    token = access.issue(ticket=ticket, contact=ticket.requester, now=now, network=network)
     opened = access.open_with(ticket_id=ticket.pk, token=token, now=now)
     return Handed(opened[0] if opened else ticket, ticket.pk, token, is_new)
 
