@@ -66,7 +66,7 @@ def catalog(language: str) -> Catalog:
 
 
 def strings(message: Message) -> list[str]:
-    return list(message.string) if isinstance(message.string, tuple | list) else [message.string]
+    return list(message.string) if isinstance(message.string, tuple | list) else [message.string or ""]
 
 
 def sources(message: Message) -> list[str]:

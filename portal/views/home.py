@@ -27,8 +27,8 @@ def home(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
 
 @never_cache
 @require_safe
-@page_throttle("reading", methods=("GET", "HEAD"))
 @of_portal
+@page_throttle("reading", methods=("GET", "HEAD"))
 def suggest(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
     """What may answer a request whose subject is being typed: a part of the page with the form."""
     words = request.GET.get("q", "")
