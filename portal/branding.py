@@ -6,9 +6,12 @@ mixed with black or with white until it does, as little as possible.
 """
 
 import hashlib
+import io
 import re
 import struct
 from dataclasses import dataclass
+
+import imagesize
 
 TEXT_CONTRAST = 4.5
 BLACK, WHITE = "#000000", "#ffffff"
@@ -109,53 +112,12 @@ def version(accent: str) -> str:
 
 
 def picture_size(content: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels of a PNG, GIF, JPEG or WebP, as its header says; None where it says nothing.
-
-    PNG: ISO/IEC 15948, 11.2.1 (IHDR). GIF: GIF89a, 18. JPEG: ITU-T T.81, B.2.2 (frame header). WebP: RFC 9649, 2.5-2.7.
-    """
+    """Width and height in pixels of a picture, as its header says; None where it says nothing."""
     try:
-        if content[:8] == b"\x89PNG\r\n\x1a\n" and content[12:16] == b"IHDR":
-            found = struct.unpack(">II", content[16:24])
-        elif content[:6] in (b"GIF87a", b"GIF89a"):
-            found = struct.unpack("<HH", content[6:10])
-        elif content[:2] == b"\xff\xd8":
-            found = _jpeg_size(content)
-        elif content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-            found = _webp_size(content)
-        else:
-            return None
-    except (struct.error, IndexError):
+        width, height = imagesize.get(io.BytesIO(content))
+    except (ValueError, struct.error, IndexError):
         return None
-    return (found[0], found[1]) if found and min(found) > 0 else None
-
-
-def _jpeg_size(content: bytes) -> tuple[int, ...]:
-    """The size in the first frame header, found by going from segment to segment."""
-    at = 2
-    while content[at] == 0xFF:
-        marker = content[at + 1]
-        if marker == 0xFF:  # a fill byte before a marker
-            at += 1
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack(">HH", content[at + 5 : at + 9])
-            return width, height
-        else:
-            at += 2 + struct.unpack(">H", content[at + 2 : at + 4])[0]
-    return ()
-
-
-def _webp_size(content: bytes) -> tuple[int, ...]:
-    """The size in the first chunk, of whichever of the three kinds it is."""
-    kind, data = content[12:16], content[20:]
-    if kind == b"VP8X":
-        return tuple(1 + int.from_bytes(side, "little") for side in struct.unpack("<4x3s3s", data[:10]))
-    if kind == b"VP8L":
-        bits = struct.unpack("<I", data[1:5])[0]
-        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    if kind == b"VP8 ":
-        width, height = struct.unpack("<HH", data[6:10])
-        return width & 0x3FFF, height & 0x3FFF
-    return ()
+    return (width, height) if min(width, height) > 0 else None
 
 
 def _channels(colour: str) -> tuple[int, int, int]:
