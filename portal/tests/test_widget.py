@@ -16,7 +16,6 @@ from helpdesk.accounts.models import Workspace
 from helpdesk.accounts.tests.factories import WorkspaceFactory
 from portal.services import portals
 from portal.tests.factories import make_settings
-from portal.views.widget import _text_on
 
 pytestmark = pytest.mark.django_db
 
@@ -78,14 +77,6 @@ def test_without_settings_it_has_our_own_looks(client: Client, workspace: Worksp
 def test_an_accent_that_is_no_colour_is_left_out(client: Client, workspace: Workspace, accent: str) -> None:
     make_settings(workspace, accent=accent)
     assert config_of(widget(client))["accent"] == ""
-
-
-@pytest.mark.parametrize(
-    ("accent", "text"),
-    [("#000000", "#ffffff"), ("#ffffff", "#000000"), ("#ffff00", "#000000"), ("#0000ff", "#ffffff")],
-)
-def test_what_stands_on_the_accent_can_be_read(accent: str, text: str) -> None:
-    assert _text_on(accent) == text
 
 
 def test_no_name_breaks_out_of_the_script(client: Client, workspace: Workspace) -> None:

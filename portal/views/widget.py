@@ -18,6 +18,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views.decorators.http import conditional_page, require_safe
 
+from portal import branding
 from portal.services import portals
 from portal.views.base import of_portal
 
@@ -52,7 +53,7 @@ def _source(name: str) -> str:
 
 def _config(portal: portals.Portal) -> dict[str, Any]:
     accent = portal.settings.accent.lower()
-    if not re.fullmatch(r"#[0-9a-f]{6}", accent):
+    if not branding.is_colour(accent):
         accent = ""
     return {
         "workspace_id": str(portal.workspace.pk),
@@ -61,18 +62,11 @@ def _config(portal: portals.Portal) -> dict[str, Any]:
         "portal": reverse("portal:submit", args=[portal.workspace.slug]),
         "asks_proof": portal.settings.asks_proof,
         "accent": accent,
-        "accent_text": _text_on(accent) if accent else "",
+        "accent_text": branding.text_on(accent) if accent else "",
         "language": portal.settings.language,
         "styles": _source("css/widget.css"),
         "texts": {code: _texts(code) for code, _name in settings.LANGUAGES},
     }
-
-
-def _text_on(accent: str) -> str:
-    """Black or white, whichever is read better on the accent: WCAG 2.2, "relative luminance"; one reaches 4.5:1."""
-    channels = (int(accent[at : at + 2], 16) / 255 for at in (1, 3, 5))
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in channels)
-    return "#ffffff" if 0.2126 * red + 0.7152 * green + 0.0722 * blue <= 0.1791 else "#000000"
 
 
 def _texts(language: str) -> dict[str, str]:
