@@ -475,8 +475,10 @@ def followed(world: World, answer: Any) -> list[Any]:
 
 def check(world: World, answer: Any, what: str, *, is_visitor: bool = False) -> None:
     """Nothing in the answer is for agents only. A visitor who signed in sees all requests of theirs."""
-    said = everything_in(answer)
-    assert world.marks.found_in(said, known={world.beside.pk} if is_visitor else ()) == set(), what
+    asked = getattr(answer, "request", {})
+    address = f"{asked.get('PATH_INFO', '')}?{asked.get('QUERY_STRING', '')}"  # a page may say what it was asked for
+    known = {world.beside.pk} if is_visitor else ()
+    assert world.marks.found_in(everything_in(answer), known=known, asked=address) == set(), what
     if "html" in answer.get("Content-Type", ""):
         assert agents_words_in(answer.content.decode()) == [], what
 

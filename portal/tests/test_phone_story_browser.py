@@ -71,6 +71,7 @@ def tab_to(page: Any, name: str) -> None:
     """Go on with the Tab key until what has this name or label has the focus."""
     said = """() => {
       const at = document.activeElement;
+      if (at === document.body) return "";
       return [at.labels?.[0]?.textContent, at.getAttribute("aria-label"), at.textContent].join(" ");
     }"""
     for _ in range(60):
