@@ -98,10 +98,10 @@ class Marks:
     refused: dict[str, str] = field(default_factory=dict)  # columns that would not take a mark, and why
     rows: dict[str | UUID, Any] = field(default_factory=dict)  # the key of the row that a mark or an id stands in
 
-    def found_in(self, said: str | bytes, *, known: Collection[Any] = ()) -> set[str]:
+    def found_in(self, said: str | bytes, *, known: Collection[Any] = (), asked: str = "") -> set[str]:
         """Where that which is given away stands: `app.Model.column`; however it is written or escaped.
 
-        Of the rows whose keys are `known`, what `PUBLIC` has may be seen.
+        Of the rows whose keys are `known`, what `PUBLIC` has may be seen; and marks that were `asked` for.
         """
         found: dict[str | UUID, str] = {}
         for text in _as_it_may_be_read(said):
@@ -112,7 +112,9 @@ class Marks:
             found |= {value: place for value, place in self.others.items() if value in low}
             ids = {UUID(match[0]) for match in AN_ID.finditer(low)} & self.ids.keys() - self.shown_ids
             found |= {one: self.ids[one] for one in ids}
-        return {place for mark, place in found.items() if not (self.rows.get(mark) in known and _is_public(place))}
+        own = set(A_MARK.findall(asked.lower()))
+        leaks = {mark: place for mark, place in found.items() if mark not in own}
+        return {place for mark, place in leaks.items() if not (self.rows.get(mark) in known and _is_public(place))}
 
     @cached_property
     def others(self) -> dict[str, str]:

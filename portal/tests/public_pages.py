@@ -6,7 +6,7 @@ A new address under `/portal/` fails `test_public_pages` until it is in `PAGES`,
 import base64
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from django.core.files.base import ContentFile
@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from helpdesk.accounts.tests.factories import WorkspaceFactory
-from portal.models import SignInLink
+from portal.models import ArticleCategory, SignInLink
 from portal.services import visits
 from portal.tests.factories import a_file, finish, make_article, make_request, make_settings
 from tickets.tests.factories import make_agent, make_reply
@@ -27,6 +27,9 @@ NO_PAGES = {
     "portal:logo",
     "portal:widget",
     "portal:language",
+    "portal:suggestions",
+    "portal:article-view",
+    "portal:article-feedback",
     "portal:sign-out",
     "portal:close",
     "portal:reopen",
@@ -44,9 +47,13 @@ class World:
         own = make_settings(self.workspace, accent="#0f766e", welcome_title="Welcome", logo_type="image/gif")
         own.logo_width = own.logo_height = 24
         own.logo.save("logo", ContentFile(base64.b64decode(DOT)))
+        shelf = ArticleCategory.unscoped.create(
+            workspace=self.workspace, name="Passwords", slug="passwords", created_at=now, updated_at=now
+        )
         for number in range(12):
             text = f"Choose **Forgot** on page {number}.\n\n" + "A line of words that explain. " * 20
-            make_article(self.workspace, title=f"Reset your password {number}", body=text, slug=f"article-{number}")
+            title = f"Reset your password {number}"
+            make_article(self.workspace, title=title, body=text, slug=f"article-{number}", category=shelf)
         agent = make_agent(self.workspace, user__name="Maria Rossi")
         self.ticket, self.token = make_request(self.workspace, uploads=[a_file()])
         for number in range(5):
@@ -70,7 +77,6 @@ class Page:
     query: str = ""
     cookies: Callable[[World], dict[str, str]] = lambda world: {}
     status: int = 200
-    opens: tuple[str, ...] = field(default=())  # what else is clicked
 
     def address(self, world: World) -> str:
         """Where it is."""
@@ -90,6 +96,9 @@ PAGES = [
     Page("new request", "portal:submit"),
     Page("new request of a visitor", "portal:submit", cookies=_visit),
     Page("an article", "portal:article", lambda world: ("acme", "article-1")),
+    Page("a category", "portal:category", lambda world: ("acme", "passwords")),
+    Page("what a search finds", "portal:search", query="?q=password"),
+    Page("a search that finds nothing", "portal:search", query="?q=bicycle"),
     Page("find my requests", "portal:requests"),
     Page("my requests", "portal:requests", cookies=_visit),
     Page("my open requests, second page", "portal:requests", query="?show=open&page=2", cookies=_visit),

@@ -32,6 +32,7 @@ from portal.services import requests, visits
 from portal.tests.factories import a_file, finish, make_article, make_request
 from portal.tests.markers import KEPT, PUBLIC, Marks, every_model, everything_in, plant, spellings_of
 from portal.tests.timing import unlimited
+from tickets import access
 from tickets.mail.models import Mailbox, Outgoing
 from tickets.mail.services import sending
 from tickets.mail.tests.factories import MailboxFactory
@@ -68,7 +69,10 @@ class World:
         light = make_agent(self.workspace, "light", user__name="Lee Light", user__email="light@acme.example")
         by = base.agent(self.nameless)
         self.mailbox = MailboxFactory(workspace=self.workspace, address="help@acme.example", is_default=True)
-        make_article(self.workspace, body="Choose **Forgot**.", slug="reset-your-password")
+        shelf = {"created_at": now, "updated_at": now}
+        shelves = ArticleCategory.unscoped
+        passwords = shelves.create(workspace=self.workspace, name="Passwords", slug="passwords", **shelf)
+        make_article(self.workspace, body="Choose **Forgot**.", slug="reset-your-password", category=passwords)
         self.ticket, self.token = self._asked(now)
         ticket = self.ticket
         editing.update_ticket(ticket=ticket, changes={"cc": [BOSS], "tags": ["vip"]}, actor=by, now=now)
@@ -101,6 +105,10 @@ class World:
         self.other_file = Attachment.unscoped.exclude(ticket=ticket).earliest("pk")
         self.chat, self.chat_token = self.handed.ticket, self.handed.token
         self.draft = Article.unscoped.filter(workspace=self.workspace, status="draft").earliest("pk").slug
+        self.draft_title = Article.unscoped.get(workspace=self.workspace, slug=self.draft).title
+        empty = ArticleCategory.unscoped.filter(workspace=self.workspace).exclude(slug="passwords")
+        self.hidden_category = empty.earliest("pk").slug
+        self.proven_token = access.mailed(self.token)
         self.not_hers = Ticket.unscoped.filter(workspace=self.workspace).exclude(requester__email=JANE).latest("pk")
         self.other_chat = Chat.unscoped.filter(workspace=self.workspace).earliest("pk").conversation_id
         self.hidden_file = Attachment.unscoped.filter(ticket=ticket, is_internal=True).earliest("pk")
@@ -218,6 +226,7 @@ def call(name: str, /, *args: str, method: str = "post", key: str = "", **data: 
             return Client().get(address, body, headers=headers)
         return Client().post(address, json.dumps(body), content_type="application/json", headers=headers)
 
+    ask.is_visitor = data.get("access_token") == "$proven_token"  # type: ignore[attr-defined]
     return ask
 
 
@@ -263,6 +272,33 @@ CASES: dict[str, list[Callable[[World], Any]]] = {
         page("portal:article", "acme", "reset-your-password"),
         page("portal:article", "acme", "there-is-none"),
         page("portal:article", "acme", "$draft"),
+    ],
+    "portal:category": [
+        page("portal:category", "acme", "passwords"),
+        page("portal:category", "acme", "$hidden_category"),
+        page("portal:category", "acme", "there-is-none"),
+    ],
+    "portal:search": [
+        page("portal:search", "acme", q="password"),
+        page("portal:search", "acme", q="pasword nothing at all"),
+        page("portal:search", "acme", q="$draft_title"),
+        page("portal:search", "acme"),
+        page("portal:search", "nobody", q="password"),
+    ],
+    "portal:suggestions": [
+        page("portal:suggestions", "acme", q="reset password", cookie=""),
+        page("portal:suggestions", "acme", q="Cannot log in", cookie="visit"),
+        page("portal:suggestions", "nobody", q="reset password"),
+    ],
+    "portal:article-feedback": [
+        page("portal:article-feedback", "acme", "reset-your-password", method="post", helpful="no", comment="Old"),
+        page("portal:article-feedback", "acme", "reset-your-password", method="post", helpful="perhaps"),
+        page("portal:article-feedback", "acme", "$draft", method="post", helpful="yes"),
+    ],
+    "portal:article-view": [
+        page("portal:article-view", "acme", "reset-your-password", method="post"),
+        page("portal:article-view", "acme", "$draft", method="post"),
+        page("portal:article-view", "nobody", "reset-your-password", method="post"),
     ],
     "portal:requests": [
         page("portal:requests", "acme", cookie=""),
@@ -323,6 +359,15 @@ CASES: dict[str, list[Callable[[World], Any]]] = {
         call("portal:public-challenge", method="get", workspace_id="$workspace"),
         call("portal:public-challenge", method="get", workspace_id=UNKNOWN),
         call("portal:public-challenge", method="get", workspace_id="x"),
+    ],
+    "portal:public-lookup": [
+        call("portal:public-lookup", method="get", email=JANE, workspace_id="$workspace"),
+        call("portal:public-lookup", method="get", email="nobody@customers.example"),
+        call("portal:public-lookup", method="get", email=JANE, access_token="$token"),
+        call("portal:public-lookup", method="get", email=JANE, access_token="$proven_token"),
+        call("portal:public-lookup", method="get", email=BOSS, access_token="$token"),
+        call("portal:public-lookup", method="get", email="x"),
+        call("portal:public-lookup", method="get", email=JANE, workspace_id="x"),
     ],
     "portal:public-tickets": [
         call("portal:public-tickets", workspace_id="$workspace", **REQUEST),
@@ -430,8 +475,10 @@ def followed(world: World, answer: Any) -> list[Any]:
 
 def check(world: World, answer: Any, what: str, *, is_visitor: bool = False) -> None:
     """Nothing in the answer is for agents only. A visitor who signed in sees all requests of theirs."""
-    said = everything_in(answer)
-    assert world.marks.found_in(said, known={world.beside.pk} if is_visitor else ()) == set(), what
+    asked = getattr(answer, "request", {})
+    address = f"{asked.get('PATH_INFO', '')}?{asked.get('QUERY_STRING', '')}"  # a page may say what it was asked for
+    known = {world.beside.pk} if is_visitor else ()
+    assert world.marks.found_in(everything_in(answer), known=known, asked=address) == set(), what
     if "html" in answer.get("Content-Type", ""):
         assert agents_words_in(answer.content.decode()) == [], what
 
@@ -504,7 +551,9 @@ class TestEveryPublicAddress:
         assert 4 in codes and codes & {2, 3} and 5 not in codes, codes
 
     def test_gives_nothing_away_whatever_method_it_is_asked_with(self, name: str, world: World) -> None:
-        args = {"ticket_id": world.ticket.pk, "file_id": world.file.pk, "article_slug": "reset-your-password"}
+        args = {"ticket_id": world.ticket.pk, "file_id": world.file.pk, "article_slug": "reset-your-password"} | {
+            "category_slug": "passwords"
+        }
         (route,) = {route for known, route in _routes() if known == name}
         address = "/" + re.sub(r"<\w+:(\w+)>", lambda part: str(args.get(part[1], "acme")), route)
         for method in EVERY_METHOD:
