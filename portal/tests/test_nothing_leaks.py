@@ -61,7 +61,7 @@ class World:
 
     def __init__(self) -> None:
         now = timezone.now()
-        self.workspace: Workspace = WorkspaceFactory(name="Acme Help", slug="acme")
+        self.workspace: Any = WorkspaceFactory(name="Acme Help", slug="acme")
         fill(self.workspace, 0, 2)
         fill(WorkspaceFactory(name="Other Company"), 0, 1)
         self.named = make_agent(self.workspace, user__name="Maria Rossi", user__email="maria@acme.example")
