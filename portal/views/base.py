@@ -58,8 +58,12 @@ def page(
     context: dict[str, Any] | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """A page of the portal, in its language; templates/portal.html says what it shows of the portal itself."""
-    shown = {"workspace": portal.workspace, "portal": portal, **(context or {})}
+    """A page of the portal, in its language; templates/portal.html says what it shows of the portal itself.
+
+    `here` in the context is where who chooses a language comes back to, for what is shown at an address that only takes
+    forms; else the page's own address.
+    """
+    shown = {"workspace": portal.workspace, "portal": portal, "here": request.get_full_path(), **(context or {})}
     with translation.override(language_of(request, portal)):
         return render(request, template, shown, status=status)
 

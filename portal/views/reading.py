@@ -158,6 +158,8 @@ def _search_page(
 def _gone(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
     """Nothing is published at this address: say so, and offer the search."""
     context = {"is_gone": True, "popular": reading.popular(portal.workspace), "ask_url": _ask(portal, "")}
+    if request.method == "POST":
+        context["here"] = reverse("portal:search", args=[portal.workspace.slug])
     return _search_page(request, portal, context, status=404)
 
 
@@ -177,4 +179,6 @@ def _article_page(
         "said": said,
         "ask_url": _ask(portal, shown.title),
     }
+    if request.method == "POST":
+        context["here"] = here
     return page(request, portal, "portal/article.html", context)
