@@ -67,7 +67,7 @@ def without_csrf(text: str) -> str:
 
 
 def test_no_page_tells_an_address_that_holds_a_link(client: Client, workspace: Workspace) -> None:
-    """As Referer (RFC 9110, 10.1.3): the last of a page's policies counts, and styles and scripts are asked for by it."""
+    """As Referer (RFC 9110, 10.1.3), with which styles, scripts and forms are asked for. The last policy counts."""
     ticket, token = make_request(workspace)
     _, url = mailed_link(workspace)
     elsewhere = url.replace("/acme/", f"/{WorkspaceFactory().slug}/")  # good, but not for this portal

@@ -8,7 +8,6 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
 from helpdesk.api.throttles import client_address, neighbourhood, page_throttle
@@ -16,7 +15,7 @@ from helpdesk.errors import DomainError, NotFound
 from portal.forms.reading import HelpfulForm
 from portal.models import Article
 from portal.services import portals, reading
-from portal.views.base import again, of_portal, page, too_often
+from portal.views.base import again, of_portal, page, personal, too_often
 from tickets.services.base import SUBJECT_LENGTH
 
 RESULTS = 20
@@ -24,8 +23,6 @@ ON_A_PAGE = 50
 PARTS = 3  # headings from which on an article shows what is in it
 DESCRIPTION = 155  # characters, which is what search engines show
 SAID = {"yes", "no", "comment"}
-# Each page has a form's token in it, so it is nobody else's; going back in the browser may show it again.
-personal = cache_control(private=True, no_cache=True)
 
 
 @personal
@@ -52,6 +49,7 @@ def search(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
 @personal
 @require_safe
 @of_portal
+@page_throttle("reading", methods=("GET", "HEAD"))
 def category(request: HttpRequest, portal: portals.Portal, category_slug: str) -> HttpResponse:
     """The articles of a category."""
     try:
@@ -74,6 +72,7 @@ def category(request: HttpRequest, portal: portals.Portal, category_slug: str) -
 @personal
 @require_safe
 @of_portal
+@page_throttle("reading", methods=("GET", "HEAD"))
 def article(request: HttpRequest, portal: portals.Portal, article_slug: str) -> HttpResponse:
     """An article. Drafts are not there, whoever asks."""
     try:
