@@ -110,7 +110,7 @@ def try_again(*, request: PrivacyRequest, now: dt.datetime) -> PrivacyRequest:
     """Go on with a request that failed, where it stands. Raises Conflict for any other."""
     rows = PrivacyRequest.objects.for_workspace(request.workspace_id).select_for_update()
     fresh: PrivacyRequest = rows.get(pk=request.pk)
-    if fresh.status != "failed":
+    if fresh.status != "failed" or not fresh.address:
         raise Conflict("Only a request that failed can be tried again.", code="not_failed")
     fresh.status, fresh.error, fresh.attempts, fresh.next_at, fresh.ended_at = "waiting", "", 0, now, None
     fresh.save(update_fields=["status", "error", "attempts", "next_at", "ended_at"])
@@ -189,7 +189,8 @@ def _give_back(request: PrivacyRequest, now: dt.datetime, error: str) -> None:
     if attempts < ATTEMPTS:
         mine.update(status="waiting", next_at=now + AGAIN * max(attempts, 1))
     else:
-        mine.update(status="failed", next_at=None, ended_at=now, error=error[:300])
+        if mine.update(status="failed", next_at=None, ended_at=now, error=error[:300]) and request.kind == "export":
+            privacy_export.discard(request)
 
 
 def take_up(*, now: dt.datetime) -> list[UUID]:
@@ -198,9 +199,11 @@ def take_up(*, now: dt.datetime) -> list[UUID]:
     One whose workers were all killed is given up, and says so.
     """
     due = PrivacyRequest.unscoped.filter(next_at__lte=now - WAITED)
-    due.filter(attempts__gte=ATTEMPTS).update(
-        status="failed", next_at=None, ended_at=now, error="It was begun several times and never finished."
-    )
+    given_up = due.filter(attempts__gte=ATTEMPTS)
+    exports = list(given_up.filter(kind="export").defer("work"))
+    given_up.update(status="failed", next_at=None, ended_at=now, error="It was begun several times and never finished.")
+    for request in exports:
+        privacy_export.discard(request)
     return list(due.order_by("next_at").values_list("pk", flat=True)[:100])
 
 

@@ -24,7 +24,7 @@ from django.db.models.functions import Cast
 from helpdesk.accounts.models import Contact, WorkspaceModel, new_id
 from helpdesk.api.models import IdempotencyKey
 from portal.models import Article, PrivacyRequest, Satisfaction, SignInLink
-from portal.services import privacy_work
+from portal.services import privacy_export, privacy_work
 from tickets import search
 from tickets.automation.services import erasing as automation
 from tickets.mail.services import erasing as mail
@@ -37,6 +37,7 @@ from tickets.webhooks.services import erasing as webhooks
 # Longer than anything that leaves the helpdesk is leased for.
 SETTLES = dt.timedelta(minutes=2, seconds=10)
 ROUNDS = 2
+OVERTAKEN = "The customer was erased meanwhile."
 # What is not about customers: people who work here, and settings that name addresses of the workspace itself.
 LEFT_ALONE = frozenset(
     {
@@ -216,9 +217,12 @@ def _erase_the_rest(erasure: Erasure, request: PrivacyRequest, clock: Callable[[
     keys = IdempotencyKey.objects.for_workspace(workspace_id).annotate(text=Cast("body", TextField()))
     keys.filter(_written(erasure, ["text", "key"]), pk__lt=erasure.until).delete()
     earlier = PrivacyRequest.objects.for_workspace(workspace_id).filter(address=erasure.traces.address)
-    for one in earlier.exclude(pk=request.pk).filter(next_at=None):
-        one.file.delete(save=False)
-        PrivacyRequest.objects.for_workspace(workspace_id).filter(pk=one.pk).update(address="", file="")
+    for one in earlier.exclude(pk=request.pk):
+        # First the row, so that a worker who is making a file sees that nobody wants it any more.
+        rows = PrivacyRequest.objects.for_workspace(workspace_id).filter(pk=one.pk)
+        rows.filter(next_at__isnull=False).update(status="failed", next_at=None, ended_at=now, error=OVERTAKEN)
+        rows.update(address="", file="")
+        privacy_export.discard(one)
     entries = LogEntry.objects.filter(_written(erasure, ["object_repr"]))
     # The admin's log has no workspace; what an admin of another one did to their own rows is not ours.
     entries.filter(Q(object_id__in=_ids_here(erasure, entries))).update(object_repr=TEXT)

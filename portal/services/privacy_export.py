@@ -40,8 +40,9 @@ def go_on(request: PrivacyRequest, *, clock: Callable[[], dt.datetime]) -> None:
         export = _Export(request, clock)
         export.write(made)
         made.seek(0)
-        # A name made here, never one that was sent; the storage's own part of it cannot be guessed.
-        request.file.save(f"{request.workspace_id}/{request.pk.hex}.zip", File(made), save=False)
+        privacy_work.renew(request, now=clock())
+        discard(request)  # what a worker left that was killed behind this line
+        request.file.save(_stored_as(request), File(made), save=False)
     now = clock()
     try:
         privacy_work.end(
@@ -52,8 +53,21 @@ def go_on(request: PrivacyRequest, *, clock: Callable[[], dt.datetime]) -> None:
             file_until=now + dt.timedelta(days=FILE_DAYS),
         )
     except privacy_work.Superseded:
-        request.file.delete(save=False)
+        rows = PrivacyRequest.objects.for_workspace(request.workspace_id).filter(pk=request.pk)
+        if rows.filter(status="failed").exists():  # somebody who goes on with it writes the same file anew
+            discard(request)
         raise
+
+
+def discard(request: PrivacyRequest) -> None:
+    """Delete the file of an export, also one that the row does not know of yet."""
+    storage = request.file.storage
+    storage.delete(request.file.field.generate_filename(request, _stored_as(request)))
+
+
+def _stored_as(request: PrivacyRequest) -> str:
+    """A name made here, never one that was sent."""
+    return f"{request.workspace_id}/{request.pk.hex}.zip"
 
 
 class _Export:

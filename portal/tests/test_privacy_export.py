@@ -5,8 +5,9 @@ import json
 import tracemalloc
 import zipfile
 from io import BytesIO
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.core.files.storage import default_storage
@@ -18,7 +19,7 @@ from helpdesk.accounts.models import Workspace
 from helpdesk.accounts.tests.factories import WorkspaceFactory
 from helpdesk.errors import InvalidInput, NotFound
 from portal.models import PrivacyRequest
-from portal.services import privacy, requests
+from portal.services import privacy, privacy_export, requests
 from portal.tests.factories import make_request
 from portal.tests.privacy_rows import ADDRESS, FILE, HIDDEN, OTHER, WORD, Planted, upload, work_off
 from tickets.models import Attachment, CustomerToken
@@ -127,6 +128,36 @@ class TestTheFile:
         assert not default_storage.exists(name)
         request.refresh_from_db()
         assert not request.file and request.status == "done"
+
+    def test_that_was_half_made_by_a_worker_who_was_killed_leaves_no_second_one(self, workspace, admin, monkeypatch):
+        make_request(workspace)
+        request = privacy.ask_export(workspace=workspace, address=JANE, by=admin, now=NOW)
+
+        class Killed(BaseException):
+            pass
+
+        with monkeypatch.context() as killing, pytest.raises(Killed):
+            killing.setattr(privacy_export.privacy_work, "end", mock.Mock(side_effect=Killed))
+            privacy.run(request_id=request.pk, clock=lambda: NOW)
+        assert work_off(request, NOW + dt.timedelta(minutes=10)).status == "done"
+        folder = Path(default_storage.path(f"privacy/{workspace.pk}"))
+        assert [str(path) for path in folder.iterdir()] == [default_storage.path(request.file.name)]
+
+    def test_that_is_still_being_made_is_given_up_when_the_customer_is_erased(self, workspace, admin, monkeypatch):
+        make_request(workspace)
+        request = privacy.ask_export(workspace=workspace, address=JANE, by=admin, now=NOW)
+        real = privacy_export.privacy_work.end
+
+        def erased_meanwhile(*args: Any, **kwargs: Any) -> None:
+            monkeypatch.setattr(privacy_export.privacy_work, "end", real)
+            work_off(privacy.ask_erasure(workspace=workspace, address=JANE, typed=JANE, by=admin, now=NOW), NOW)
+            real(*args, **kwargs)
+
+        monkeypatch.setattr(privacy_export.privacy_work, "end", erased_meanwhile)
+        assert not privacy.run(request_id=request.pk, clock=lambda: NOW)
+        request.refresh_from_db()
+        assert (request.status, request.address, request.file.name) == ("failed", "", "")
+        assert not list(Path(default_storage.path(f"privacy/{workspace.pk}")).iterdir())
 
     def test_of_an_address_that_nobody_has_is_refused(self, workspace, admin):
         for address in ("nobody@customers.example", "no address"):

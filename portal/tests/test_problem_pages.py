@@ -15,7 +15,7 @@ def workspace() -> Workspace:
     return WorkspaceFactory(slug="acme")
 
 
-@pytest.mark.parametrize("path", ["/portal/nobody", "/portal/acme/articles/none", "/portal/acme/no/such/page"])
+@pytest.mark.parametrize("path", ["/portal/nobody", "/portal/acme/no/such/page"])
 def test_an_address_that_leads_nowhere(client: Client, workspace: Workspace, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 404 and "Please check the address" in answer.text
