@@ -88,6 +88,7 @@ def _texts(language: str) -> dict[str, str]:
             "name": _("Your name"),
             "email": _("Your e-mail"),
             "files": _("Add files"),
+            "chosen": _("Files"),
             "most_files": _("Up to %(most)s files, %(limit)s MB each") % files,
             "remove": _("Remove {file}"),
             "optional": _("(optional)"),

@@ -54,7 +54,7 @@ function startWidget(config) {
   }
 
   // The label looks like a button; the browser's own control lies over it unseen, for click, keyboard and drop.
-  const list = make("ul", { class: "chosen", "aria-live": "polite", "aria-label": say("files") });
+  const list = make("ul", { class: "chosen", role: "list", "aria-live": "polite", "aria-label": say("chosen") });
 
   function filesField() {
     const about = { id: "files", name: "files", type: "file", multiple: true, "aria-describedby": "files-hint files-error" };
@@ -63,7 +63,7 @@ function startWidget(config) {
       make(
         "label", { class: "add", for: "files" },
         icon("m20.5 11.5-8.6 8.6a5 5 0 0 1-7.1-7.1l8.9-8.9a3.4 3.4 0 0 1 4.8 4.8l-8.8 8.8a1.7 1.7 0 0 1-2.4-2.4l8-8"),
-        make("span", {}, say("files"), " ", make("span", { class: "muted" }, say("optional"))), make("input", { ...about, onchange: add }),
+        make("span", {}, say("files"), " ", make("span", { class: "muted" }, say("optional"))), make("input", { ...about, onchange: add, onkeydown: press }),
       ),
       make("p", { id: "files-hint", class: "muted" }, say("most_files")), list,
       make("p", { id: "files-error", class: "error", "aria-live": "polite" }),
@@ -158,6 +158,12 @@ function startWidget(config) {
     const before = chosen.map(known);
     choose([...chosen, ...[...elements.files.files].filter((file) => !before.includes(known(file)))]);
     elements.files.value = "";
+  }
+
+  function press(event) { // Enter would send the form in some browsers
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    event.target.click();
   }
 
   function choose(files) {
