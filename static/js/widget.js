@@ -65,8 +65,8 @@ function startWidget(config) {
         icon("m20.5 11.5-8.6 8.6a5 5 0 0 1-7.1-7.1l8.9-8.9a3.4 3.4 0 0 1 4.8 4.8l-8.8 8.8a1.7 1.7 0 0 1-2.4-2.4l8-8"),
         make("span", {}, say("files"), " ", make("span", { class: "muted" }, say("optional"))), make("input", { ...about, onchange: add, onkeydown: press }),
       ),
-      make("p", { id: "files-hint", class: "muted" }, say("most_files")), list,
-      make("p", { id: "files-error", class: "error", "aria-live": "polite" }),
+      make("p", { id: "files-hint", class: "muted" }, say("most_files")),
+      make("p", { id: "files-error", class: "error", "aria-live": "polite" }), list,
     );
   }
 
@@ -183,7 +183,7 @@ function startWidget(config) {
   }
 
   function inWords(bytes) {
-    const [unit, value] = bytes < 1024 * 1024 ? ["kilobyte", Math.max(1, Math.round(bytes / 1024))] : ["megabyte", bytes / 1024 / 1024];
+    const [unit, value] = bytes < 1024 * 1024 ? ["kilobyte", Math.ceil(bytes / 1024)] : ["megabyte", bytes / 1024 / 1024];
     return new Intl.NumberFormat(texts.lang, { style: "unit", unit, maximumFractionDigits: 1 }).format(value);
   }
 
