@@ -18,11 +18,11 @@ help:  ## What this Makefile can do
 run: $(VENV)/.run  ## Start everything on http://localhost:8000 (PORT=…, DATA_DIR=…); Ctrl-C stops it
 	@exec $(BIN)/python manage.py start $(ARGS)
 
-test: $(VENV)/.dev  ## Every test but those in a browser (ARGS="-k words" for some)
-	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) -m "not browser" $(ARGS)
+test: $(VENV)/.dev  ## Every test but those that stand alone (ARGS="-k words" for some)
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) -m "not browser and not clock" $(ARGS)
 
-test-browser: $(VENV)/.dev  ## The tests in the system's Chromium
-	@$(BIN)/python -m pytest -n 0 -m browser $(ARGS)
+test-browser: $(VENV)/.dev  ## Those in the system's Chromium, and by the clock
+	@$(BIN)/python -m pytest -n 0 -m "browser or clock" $(ARGS)
 
 # The deployment check wants settings as production has them; its secret lives as long as the check.
 lint: $(VENV)/.dev  ## Style, types, templates, import contracts, migrations, production settings

@@ -14,7 +14,7 @@ from helpdesk.api.idempotency import idempotent
 from helpdesk.api.throttles import CallerThrottle, PublicThrottle, client_address, neighbourhood, seconds_to_wait
 from helpdesk.api.views import StrictSerializer
 from portal.api.base import CustomerView, Submitted, ticket_json
-from portal.services import requests
+from portal.services import portals, requests, strangers
 from tickets.api.serializers import Id
 from tickets.services import base, chats
 
@@ -151,6 +151,11 @@ class ChatView(CustomerView):
         shown = ticket_json(handed.ticket, opened_as=handed.opened_as, requester_name=name)
         return Response({"ticket": shown}, status=201 if handed.is_new else 200)
 
+    def let_in(self) -> None:
+        """Before a new ticket: one of a caller without the key counts as any stranger's. Raises TooManyRequests."""
+        if not self.sender.has_key:
+            strangers.count(portal=portals.of(self.target))
+
     def asked(self) -> chats.Request:
         """The body as the service takes it."""
         return chats.Request(**{name: value for name, value in self.given.items() if name != "workspace_id"})
@@ -168,7 +173,8 @@ class FromChat(ChatView):
         "gives the same ticket with 200, and adds the lines that are new at the end. `Authorization: Bearer hdc_…` has "
         "the integration key, which the workspace may require. A caller without it gets a ticket that exists only from "
         "the network that opened it, or with the customer's address; otherwise the answer is 409 "
-        "`conversation_exists`.",
+        "`conversation_exists`. Its new tickets count against the requests that the workspace takes from strangers in "
+        "an hour (429).",
         request=FromChatIn,
         responses={200: Submitted, 201: Submitted},
         tags=["Chatbots"],
@@ -177,7 +183,9 @@ class FromChat(ChatView):
     def post(self, request: Request) -> Response:
         """Open a conversation's ticket, or bring it up to date."""
         return self.answer(
-            chats.open_from_chat(workspace=self.target, sender=self.sender, request=self.asked(), now=self.now)
+            chats.open_from_chat(
+                workspace=self.target, sender=self.sender, request=self.asked(), let_in=self.let_in, now=self.now
+            )
         )
 
 
@@ -191,7 +199,7 @@ class Escalate(ChatView):
         summary="Hand a conversation over to a person",
         description="Keeps the reason and the context on the conversation's ticket, leaves the agents a note, and "
         "opens the ticket again where it waits or is finished. A conversation without a ticket gets one. The key "
-        "(`Authorization: Bearer hdc_…`) and who may are as with `from-chat`.",
+        "(`Authorization: Bearer hdc_…`), who may and how often are as with `from-chat`.",
         request=EscalationIn,
         responses={200: Submitted, 201: Submitted},
         tags=["Chatbots"],
@@ -200,5 +208,7 @@ class Escalate(ChatView):
     def post(self, request: Request) -> Response:
         """Ask for a person."""
         return self.answer(
-            chats.escalate(workspace=self.target, sender=self.sender, request=self.asked(), now=self.now)
+            chats.escalate(
+                workspace=self.target, sender=self.sender, request=self.asked(), let_in=self.let_in, now=self.now
+            )
         )

@@ -56,7 +56,8 @@ class PortalSettingsForm(PlainForm):
     asks_proof = forms.BooleanField(
         label="Ask for a small puzzle before a request is sent",
         required=False,
-        help_text="The browser solves it by itself within a second or two. It makes sending many requests expensive.",
+        help_text="Browsers solve a small puzzle before they send a request. In a browser without scripts the portal’s "
+        "form goes without, and only a hidden field keeps machines out. Require the key for chatbots, too.",
     )
     requests_per_hour = forms.IntegerField(
         label="Requests in an hour, at most",

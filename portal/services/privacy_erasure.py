@@ -24,7 +24,7 @@ from django.db.models.functions import Cast
 from helpdesk.accounts.models import Contact, WorkspaceModel, new_id
 from helpdesk.api.models import IdempotencyKey
 from portal.models import Article, PrivacyRequest, Satisfaction, SignInLink
-from portal.services import privacy_export, privacy_work
+from portal.services import privacy_export, privacy_work, reading
 from tickets import search
 from tickets.automation.services import erasing as automation
 from tickets.mail.services import erasing as mail
@@ -230,6 +230,7 @@ def _erase_the_rest(erasure: Erasure, request: PrivacyRequest, clock: Callable[[
         if issubclass(model, WorkspaceModel) and model._meta.label not in LEFT_ALONE:
             _replace_address(erasure, model)
             privacy_work.renew(request, now=clock())
+    reading.forget_words(workspace_id=workspace_id)
 
 
 def _ids_here(erasure: Erasure, entries: Any) -> list[str]:

@@ -238,6 +238,25 @@ def _close(workspace: Workspace, words: str, limit: int, exclude: list[UUID]) ->
     return rows, some
 
 
+def forget_words(*, workspace_id: UUID) -> int:
+    """Delete the words that no article of the workspace has any more, drafts counted in; gives how many.
+
+    Searches do not need it. Erasing a person does: their name may have stood in an article.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            DELETE FROM article_words AS known
+            WHERE known.workspace_id = %(workspace)s AND NOT EXISTS (
+                SELECT 1 FROM articles
+                WHERE workspace_id = %(workspace)s AND words @@ quote_literal(known.word)::tsquery
+            )
+            """,
+            {"workspace": workspace_id},
+        )
+        return cursor.rowcount
+
+
 def _near_words(workspace: Workspace, typed: Sequence[str]) -> list[list[str]] | None:
     """For each word that can match anything: itself, or what it may have meant, nearest first, as terms of a query.
 

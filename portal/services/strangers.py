@@ -37,8 +37,8 @@ def let_in(*, portal: Portal, proof: str, is_proof_needed: bool, now: dt.datetim
 
     `trap` is a field that people do not see. `proof` solves a puzzle (`portal.services.puzzles`) where the workspace
     asks for one; without `is_proof_needed` it may be missing, as from a browser without scripts, but not be wrong.
-    The workspace's limit counts what comes this far through API, form and widget together, also what a later check of
-    its fields refuses.
+    The workspace's limit counts what comes this far through API, form and widget together (and what chatbots without
+    a key open, see `count`), also what a later check of its fields refuses.
 
     Raises InvalidInput naming `website` (the trap) or `proof`, and TooManyRequests.
     """
@@ -46,6 +46,14 @@ def let_in(*, portal: Portal, proof: str, is_proof_needed: bool, now: dt.datetim
         raise InvalidInput.of("website", "This must be empty: only machines fill it in.")
     if portal.settings.asks_proof and (proof or is_proof_needed):
         puzzles.check(workspace=portal.workspace, proof=proof, now=now)
+    count(portal=portal)
+
+
+def count(*, portal: Portal) -> None:
+    """Count one new request of a stranger against the workspace's limit of an hour; raises TooManyRequests.
+
+    Part of `let_in`; alone for a chatbot without the integration key, which cannot solve a puzzle.
+    """
     wait = seconds_to_wait("strangers", str(portal.workspace.pk), (portal.settings.requests_per_hour, HOUR))
     if wait is not None:
         raise TooManyRequests(wait)

@@ -1,10 +1,12 @@
 """The endpoints for chatbots."""
 
+import datetime as dt
 import json
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.core import mail
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -13,6 +15,9 @@ from django.utils import timezone
 from helpdesk.accounts.models import Contact, Workspace
 from helpdesk.accounts.tests.factories import WorkspaceFactory
 from helpdesk.api.models import IdempotencyKey
+from portal.models import PortalSettings
+from portal.services import portals, strangers
+from portal.tests.factories import make_settings
 from tickets.models import Activity, Chat, Comment, CustomerToken, Ticket
 from tickets.services import chats
 
@@ -294,3 +299,57 @@ class TestHowOften:
         assert self.statuses(client, workspace, 2, "203.0.113.82", **key) == [200, 429]
         other = WorkspaceFactory()
         assert self.statuses(client, other, 1, "203.0.113.82") == [201]
+
+
+class TestTheLimitOfTheWorkspace:
+    """What callers without a key open counts with the requests of all strangers."""
+
+    @pytest.fixture
+    def workspace(self) -> Workspace:
+        workspace = WorkspaceFactory(name="Acme Help", slug="acme")
+        make_settings(workspace, requests_per_hour=1, asks_proof=True)
+        return workspace
+
+    def fill(self, workspace: Workspace) -> None:
+        strangers.count(portal=portals.of(workspace))
+
+    @BOTH
+    def test_refuses_a_new_ticket_and_keeps_nothing(self, client: Client, workspace: Workspace, path: str) -> None:
+        self.fill(workspace)
+        answer = post(client, path, body_for(path, workspace), **{"Idempotency-Key": "k"})
+        assert (answer.status_code, answer.json()["code"]) == (429, "throttled")
+        assert 3500 < int(answer["Retry-After"]) <= 3600
+        assert nothing_was_written() and not mail.outbox
+
+    @BOTH
+    def test_is_no_matter_with_the_key(self, client: Client, workspace: Workspace, path: str) -> None:
+        key = bearer(chats.make_key(workspace=workspace, now=timezone.now()))
+        assert post(client, path, body_for(path, workspace), **key).status_code == 201
+        self.fill(workspace)  # nothing was counted so far
+        other = body_for(path, workspace, conversation_id="another")
+        assert post(client, path, other, **key).status_code == 201
+
+    @BOTH
+    def test_counts_each_new_ticket_once(self, client: Client, workspace: Workspace, path: str) -> None:
+        body = body_for(path, workspace)
+        assert post(client, path, body | {"conversation_id": ""}).status_code == 400
+        answers = [post(client, path, body, **{"Idempotency-Key": "k"}).status_code for _ in range(2)]
+        assert answers == [201, 201]
+        assert post(client, path, body).status_code == 200  # the same conversation goes on
+        assert post(client, path, body | {"conversation_id": "another"}).status_code == 429
+        assert post(client, path, body_for(path, WorkspaceFactory())).status_code == 201
+        assert Ticket.objects.for_workspace(workspace).count() == 1
+
+    def test_counts_what_continues_a_ticket_that_was_closed_long_ago(
+        self, client: Client, workspace: Workspace
+    ) -> None:
+        post(client, ESCALATE, escalation(workspace))
+        long_ago = timezone.now() - dt.timedelta(days=400)
+        Ticket.unscoped.update(status="closed", resolved_at=long_ago, closed_at=long_ago)
+        before = Chat.unscoped.get().ticket_id
+        assert post(client, ESCALATE, escalation(workspace, reason="again")).status_code == 429
+        chat = Chat.unscoped.get()
+        assert (chat.ticket_id, chat.reason) == (before, "complex_issue") and Ticket.unscoped.count() == 1
+        PortalSettings.objects.for_workspace(workspace).update(requests_per_hour=9)
+        assert post(client, ESCALATE, escalation(workspace, reason="again")).status_code == 201
+        assert Ticket.unscoped.count() == 2

@@ -243,6 +243,6 @@ def test_no_public_endpoint_answers_a_strange_site(
     client: Client, shop: Workspace, path: str, method: str, view: Any
 ) -> None:
     assert issubclass(view, CustomerView)
-    address = "/" + path.replace("<uuid:ticket_id>", str(uuid4()))
+    address = "/" + path.replace("<uuid:ticket_id>", str(uuid4())).replace("<uuid:file_id>", str(uuid4()))
     assert is_refused(getattr(client, method)(address, headers={"Origin": STRANGER}))
     assert nothing_was_written()

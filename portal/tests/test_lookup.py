@@ -86,6 +86,7 @@ class TestWithAnAddressAlone:
         assert answer.json() == {"detail": "If there are requests from this address, links to them are on their way."}
         assert answer["Cache-Control"] == "no-store" and answer["Referrer-Policy"] == "no-referrer"
 
+    @pytest.mark.clock
     def test_the_answer_takes_the_same_time_for_every_address(
         self, client: Client, workspace: Workspace, queued: Queued
     ) -> None:
@@ -506,6 +507,7 @@ class TestATokenThatDoesNotFit:
         assert answer.status_code == 202 and len(queued) == 10
         assert numbers(ask(JANE, access_token=token, **here)) == [number(ticket)]
 
+    @pytest.mark.clock
     def test_takes_the_same_time_for_every_address(self, client: Client, workspace: Workspace, queued: Queued) -> None:
         for _ in range(20):
             make_request(workspace, requester_email="bob@customers.example")

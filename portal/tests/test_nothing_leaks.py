@@ -355,6 +355,12 @@ CASES: dict[str, list[Callable[[World], Any]]] = {
         page("portal:file", "$ticket", "$other_file"),
         page("portal:file", "$ticket", "$file", cookie=WRONG),
     ],
+    "portal:public-attachment": [
+        call("portal:public-attachment", "$ticket", "$file", method="get", access_token="$token"),
+        call("portal:public-attachment", "$ticket", "$hidden_file", method="get", access_token="$token"),
+        call("portal:public-attachment", "$ticket", "$other_file", method="get", access_token="$token"),
+        call("portal:public-attachment", "$ticket", "$file", method="get", access_token=WRONG),
+    ],
     "portal:public-challenge": [
         call("portal:public-challenge", method="get", workspace_id="$workspace"),
         call("portal:public-challenge", method="get", workspace_id=UNKNOWN),

@@ -598,10 +598,10 @@ class World:
             workspace=self.workspace, endpoint_id=self.things["webhook"], message_id=uuid4(), event="ticket.created",
             body="{}", status="failed", created_at=NOW, ended_at=NOW,
         ).pk  # fmt: skip
-        article = make_article(self.workspace, self.members["admin"])
-        self.things |= {"article": article.pk, "article_slug": article.slug}
         shelf = make_category(self.workspace)
         self.things |= {"article_category": shelf.pk, "article_category_slug": shelf.slug}
+        article = make_article(self.workspace, self.members["admin"], category_id=shelf.pk)
+        self.things |= {"article": article.pk, "article_slug": article.slug}
         self.own = {role: self._own(member) for role, member in self.members.items()}
         self.belongs_to("agent")
 

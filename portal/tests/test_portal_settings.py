@@ -55,6 +55,14 @@ def kept(workspace: Workspace) -> PortalSettings | None:
     return PortalSettings.objects.for_workspace(workspace).first()
 
 
+def test_the_page_has_the_whole_address_and_the_line_for_other_sites(signed_in: Client, settings: Any) -> None:
+    settings.SITE_URL = "https://help.example"
+    page = signed_in.get(reverse("portal:settings")).text
+    assert 'value="https://help.example/portal/acme"' in page
+    assert '&lt;script src="https://help.example/portal/acme/widget.js" defer&gt;&lt;/script&gt;' in page
+    assert "only a hidden field keeps machines out. Require the key for chatbots, too." in page
+
+
 def test_saving_sets_all_of_it_and_the_form_shows_it(signed_in: Client, workspace: Workspace) -> None:
     page = signed_in.get(reverse("portal:settings"))
     assert page.status_code == 200 and kept(workspace) is None  # looking writes nothing

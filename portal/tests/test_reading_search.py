@@ -311,3 +311,16 @@ class TestWords:
             make_article(workspace, "Lighthouse keepers", "A lighthouse, 42, jane@acme.example, wi-fi")
         words = ArticleWord.objects.for_workspace(workspace).values_list("word", flat=True)
         assert sorted(words) == ["keeper", "lighthous"]
+
+
+def test_words_that_no_article_has_any_more_can_be_forgotten(workspace: Workspace) -> None:
+    kept, gone = make_article(workspace, "Invoices"), make_article(workspace, "Ravensburger")
+    other = WorkspaceFactory()
+    make_article(other, "Ravensburger")
+    words = ArticleWord.objects.for_workspace(workspace).values_list("word", flat=True)
+    before = set(words)
+    gone.delete()
+    assert set(words.all()) == before
+    assert reading.forget_words(workspace_id=workspace.pk) == 1
+    assert before - set(words.all()) == {"ravensburg"} and kept.pk
+    assert ArticleWord.objects.for_workspace(other).filter(word="ravensburg").exists()

@@ -190,6 +190,7 @@ class TestEveryDoor:
         assert asked.pop("merged away") == 3
         assert set(asked.values()) == {1}, asked
 
+    @pytest.mark.clock
     def test_takes_the_same_time_whatever_is_wrong(self, door: str, client: Client, workspace: Workspace) -> None:
         keys = wrong_keys(workspace)
         del keys["merged away"], keys["no token"]
@@ -258,5 +259,6 @@ class TestFindMyRequests:
         assert len(said) == 1
         assert len({tuple(sorted(page.headers.items())) for page in pages.values()}) == 1
 
+    @pytest.mark.clock
     def test_takes_the_same_time(self, asked: dict[str, Callable[[], Any]]) -> None:
         indistinguishable(asked)

@@ -19,14 +19,17 @@ def busy(seconds):
 
 
 class TestTheClock:
+    @pytest.mark.clock
     def test_does_not_tell_the_same_work_apart(self):
         found = indistinguishable({"one": busy(0.001), "other": busy(0.001), "third": busy(0.001)})
         assert len(found) == 3
 
+    @pytest.mark.clock
     def test_sees_an_eighth_more_work(self):
         with pytest.raises(AssertionError, match="known / unknown: medians 1"):
             indistinguishable({"known": busy(0.001), "unknown": busy(0.001125)}, samples=100)
 
+    @pytest.mark.clock
     def test_sees_work_that_only_some_of_the_answers_have(self):
         turns = itertools.count()
         one, more = busy(0.001), busy(0.0015)

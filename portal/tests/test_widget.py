@@ -68,6 +68,14 @@ def test_it_says_what_the_portal_is(client: Client, workspace: Workspace, django
     assert "a.example" not in answer.text  # who else may is nobody's business
 
 
+def test_it_says_which_files_it_takes(client: Client, workspace: Workspace, settings: Any) -> None:
+    settings.ATTACHMENT_MAX_BYTES = 5 * 1024 * 1024
+    config = config_of(widget(client))
+    assert (config["files"], config["file_bytes"]) == (10, 5 * 1024 * 1024)
+    assert config["texts"]["en"]["most_files"] == "Up to 10 files, 5 MB each"
+    assert not any("%(" in text for texts in config["texts"].values() for text in texts.values())
+
+
 def test_without_settings_it_has_our_own_looks(client: Client, workspace: Workspace) -> None:
     config = config_of(widget(client))
     assert (config["accent"], config["language"], config["asks_proof"]) == ("", "", False)

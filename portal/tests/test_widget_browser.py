@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,6 +85,12 @@ def workspace(site: Site, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 def sent(workspace: Workspace) -> int:
     return int(Ticket.objects.for_workspace(workspace).count())
+
+
+def lose(route: Any) -> None:
+    """The server gets the request, and its answer gets lost."""
+    route.fetch()
+    route.abort()
 
 
 def test_a_request_by_keyboard_only(live_server: Any, open_browser: Any, site: Site, workspace: Workspace) -> None:
@@ -202,10 +209,6 @@ def test_an_answer_that_gets_lost_makes_no_second_request(open_browser: Any, sit
     page.get_by_label("What happened?").fill("It is gone.")
     page.get_by_label("Your e-mail").fill("jane@customers.example")
 
-    def lose(route: Any) -> None:
-        route.fetch()
-        route.abort()
-
     page.route("**/api/public/tickets", lose, times=1)
     page.get_by_role("button", name="Send request").click()
     expect(page.get_by_role("alert")).to_contain_text("That did not work")
@@ -241,6 +244,99 @@ def test_what_the_server_refuses_is_said_and_kept(open_browser: Any, site: Site,
     expect(page.get_by_role("alert")).to_contain_text("please try again in 60 min.")
     expect(page.get_by_label("What is it about?")).to_have_value("Second")
     assert sent(workspace) == 1
+
+
+def test_files_go_along_by_keyboard_too(
+    open_browser: Any, site: Site, workspace: Workspace, settings: Any, tmp_path: Path
+) -> None:
+    settings.ATTACHMENT_MAX_BYTES = 1024 * 1024
+    site.attributes = 'data-email="jane@customers.example"'
+    for name, size in (("photo.png", 2048), ("notes.txt", 9), ("film.mp4", 1024 * 1024 + 1), ("empty.txt", 0)):
+        (tmp_path / name).write_bytes(b"x" * size)
+    posts: list[str] = []
+    page = open_browser()
+    page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
+    page.goto(site.origin)
+    page.get_by_role("button", name="Help").click()
+    page.get_by_label("What is it about?").fill("Damaged")
+    page.get_by_label("What happened?").fill("See the picture.")
+    adds = page.get_by_role("button", name="Add files")
+    rows = page.get_by_role("list", name="Files").get_by_role("listitem")
+
+    def choose(*names: str, key: str = "Enter") -> None:
+        adds.focus()
+        with page.expect_file_chooser() as chooser:
+            page.keyboard.press(key)
+        chooser.value.set_files([tmp_path / name for name in names])
+
+    page.get_by_label("Your e-mail").focus()
+    page.keyboard.press("Tab")
+    expect(adds).to_be_focused()
+    expect(adds).to_have_accessible_description("Up to 10 files, 1 MB each")
+    choose("photo.png", "film.mp4")
+    choose("empty.txt", "photo.png", key="Space")  # the same once more is the same
+    expect(rows).to_have_count(3)
+    expect(rows.first).to_have_text("photo.png2 kB")
+    wrong = "film.mp4: The file is too large: up to 1 MB are possible. empty.txt: The file is empty."
+    expect(adds).to_have_accessible_description(f"Up to 10 files, 1 MB each {wrong}")
+    accessible(page)
+    page.get_by_role("button", name="Send request").click()
+    expect(adds).to_be_focused()
+    expect(page.get_by_role("alert")).to_have_text("Nothing was sent yet. Please check the marked fields.")
+    accessible(page)
+    picture(page, "10-files-refused")
+    assert not posts and sent(workspace) == 0
+
+    # What does not fit is taken away; the focus stays in the list.
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Remove film.mp4")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Remove empty.txt")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Remove photo.png")).to_be_focused()
+    expect(adds).to_have_accessible_description("Up to 10 files, 1 MB each")
+    choose("notes.txt")
+
+    # The server has the last word; what it says stands at the field, and everything is kept.
+    settings.ATTACHMENT_MAX_BYTES = 1024
+    page.get_by_role("button", name="Send request").click()
+    expect(adds).to_have_accessible_description(re.compile("photo.png: The file is too large: up to 0 MB"))
+    expect(adds).to_be_focused()
+    expect(rows).to_have_count(2)
+    assert sent(workspace) == 0
+    settings.ATTACHMENT_MAX_BYTES = 1024 * 1024
+    accessible(page)
+    picture(page, "11-files")
+
+    # An answer that gets lost makes no second request of the same files.
+    page.route("**/api/public/tickets", lose, times=1)
+    page.get_by_role("button", name="Send request").click()
+    expect(page.get_by_role("alert")).to_contain_text("That did not work")
+    page.get_by_role("button", name="Send request").click()
+    page.get_by_role("heading", name="We have your request").wait_for()
+    ticket = Ticket.objects.for_workspace(workspace).get()
+    assert sorted(ticket.attachments.values_list("name", "size")) == [("notes.txt", 9), ("photo.png", 2048)]
+    page.get_by_role("button", name="Send another request").click()
+    expect(rows).to_have_count(0)
+
+
+def test_more_than_ten_files_are_said_at_once(open_browser: Any, site: Site, workspace: Workspace) -> None:
+    page = open_browser(390, 844, dark=True)
+    page.goto(site.origin)
+    page.get_by_role("button", name="Help").click()
+    adds = page.get_by_role("button", name="Add files")
+    long = "a-very-long-name-of-a-screenshot-that-nobody-shortened-" * 2
+    adds.set_input_files(
+        [{"name": f"{long if n == 1 else n}.png", "mimeType": "image/png", "buffer": b"x"} for n in range(11)]
+    )
+    expect(adds).to_have_accessible_description(re.compile("too many files: up to 10 are possible at once"))
+    accessible(page)
+    picture(page, "12-files-phone")
+    page.get_by_role("button", name="Remove 10.png").click()
+    expect(adds).to_have_attribute("aria-invalid", "false")
+    adds.scroll_into_view_if_needed()
+    picture(page, "13-files-phone")
 
 
 def test_the_portal_s_own_form_solves_the_puzzle(

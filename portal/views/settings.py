@@ -40,7 +40,7 @@ def settings(request: WorkspaceRequest) -> HttpResponse:
                 return redirect("portal:settings")
     typed = str(form["accent"].value() or "")
     address = configured.SITE_URL + reverse("portal:home", args=[request.workspace.slug])
-    context = {"section": "settings", "form": form, "portal": portal, "portal_url": address, **_shown(typed)}
+    context = {"section": "settings", "form": form, "portal": portal, "portal_address": address, **_shown(typed)}
     return render(request, "portal/settings.html", context, status=400 if form.errors else 200)
 
 

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import conditional_page, require_safe
 
 from portal import branding
-from portal.services import portals
+from portal.services import portals, requests
 from portal.views.base import of_portal
 
 KEPT_SECONDS = 300
@@ -61,6 +61,8 @@ def _config(portal: portals.Portal) -> dict[str, Any]:
         "site": settings.SITE_URL,  # for a browser that does not tell where the script came from
         "portal": reverse("portal:submit", args=[portal.workspace.slug]),
         "asks_proof": portal.settings.asks_proof,
+        "files": requests.MAX_FILES,
+        "file_bytes": settings.ATTACHMENT_MAX_BYTES,
         "accent": accent,
         "accent_text": branding.text_on(accent) if accent else "",
         "language": portal.settings.language,
@@ -70,7 +72,8 @@ def _config(portal: portals.Portal) -> dict[str, Any]:
 
 
 def _texts(language: str) -> dict[str, str]:
-    """What the widget says. `{number}` and `{minutes}` are filled in by the script."""
+    """What the widget says. `{number}`, `{minutes}` and `{file}` are filled in by the script."""
+    files = {"most": requests.MAX_FILES, "limit": settings.ATTACHMENT_MAX_BYTES // (1024 * 1024)}
     with translation.override(language):
         return {
             "lang": language,
@@ -84,6 +87,10 @@ def _texts(language: str) -> dict[str, str]:
             "hint": _("What you did, what you expected, what you saw"),
             "name": _("Your name"),
             "email": _("Your e-mail"),
+            "files": _("Add files"),
+            "chosen": _("Files"),
+            "most_files": _("Up to %(most)s files, %(limit)s MB each") % files,
+            "remove": _("Remove {file}"),
             "optional": _("(optional)"),
             "trap": _("Leave this empty"),
             "send": _("Send request"),
@@ -94,6 +101,9 @@ def _texts(language: str) -> dict[str, str]:
             "no_description": _("Please tell us what happened."),
             "no_email": _("Please give the address that we can answer to."),
             "bad_email": _("This address is not complete, for example jane@example.com."),
+            "many_files": _("These are too many files: up to %(most)s are possible at once.") % files,
+            "too_large": _("The file is too large: up to %(limit)s MB are possible.") % files,
+            "empty": _("The file is empty."),
             "machine": _("This looked as if a machine had sent it. If you are not one, just send it again."),
             "too_many": _("Too much was sent to us. What you typed is kept: please try again in {minutes} min."),
             "offline": _("You are offline. What you typed is kept: send it when you are back."),

@@ -23,6 +23,9 @@ function startWidget(config) {
   const texts = known(wanted.find(known)) ?? config.texts.en;
   const say = (name, values = {}) => texts[name].replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
 
+  const CROSS = "M18 6 6 18M6 6l12 12";
+  let chosen = []; // another list whenever it changes
+
   // --- What is on the page ------------------------------------------------------------------
 
   // Attributes by name; `on…` are listeners; the rest are children.
@@ -50,6 +53,23 @@ function startWidget(config) {
     return make("div", { class: "field" }, label, input, make("p", { id: error, class: "error" }));
   }
 
+  // The label looks like a button; the browser's own control lies over it unseen, for click, keyboard and drop.
+  const list = make("ul", { class: "chosen", role: "list", "aria-live": "polite", "aria-label": say("chosen") });
+
+  function filesField() {
+    const about = { id: "files", name: "files", type: "file", multiple: true, "aria-describedby": "files-hint files-error" };
+    return make(
+      "div", { class: "field" },
+      make(
+        "label", { class: "add", for: "files" },
+        icon("m20.5 11.5-8.6 8.6a5 5 0 0 1-7.1-7.1l8.9-8.9a3.4 3.4 0 0 1 4.8 4.8l-8.8 8.8a1.7 1.7 0 0 1-2.4-2.4l8-8"),
+        make("span", {}, say("files"), " ", make("span", { class: "muted" }, say("optional"))), make("input", { ...about, onchange: add, onkeydown: press }),
+      ),
+      make("p", { id: "files-hint", class: "muted" }, say("most_files")),
+      make("p", { id: "files-error", class: "error", "aria-live": "polite" }), list,
+    );
+  }
+
   const host = make("helpdesk-widget", { "data-portal": config.workspace_id });
   const root = host.attachShadow({ mode: "open" });
   const sheet = new CSSStyleSheet();
@@ -66,7 +86,7 @@ function startWidget(config) {
     field("description", "textarea", { rows: 5, maxlength: 200000, placeholder: say("hint") }),
     field("name", "input", { maxlength: 120, autocomplete: "name" }, true),
     field("email", "input", { type: "email", maxlength: 254, autocomplete: "email", inputmode: "email" }),
-    // A place for files: an input here, and FormData instead of JSON in `post`.
+    filesField(),
     make(
       "div", { class: "trap", "aria-hidden": "true" },
       make("input", { name: "website", tabindex: -1, autocomplete: "off", "aria-label": say("trap") }),
@@ -80,7 +100,7 @@ function startWidget(config) {
     make(
       "header", { dir: texts.dir },
       make("div", {}, make("p", { class: "muted", dir: "auto" }, config.name), title),
-      make("button", { class: "close", type: "button", "aria-label": say("close"), onclick: () => dialog.close() }, icon("M18 6 6 18M6 6l12 12")),
+      make("button", { class: "close", type: "button", "aria-label": say("close"), onclick: () => dialog.close() }, icon(CROSS)),
     ),
     form, done,
   );
@@ -110,7 +130,7 @@ function startWidget(config) {
   place.append(...root.childNodes, dialog);
   root.append(place);
   const { elements } = form;
-  const inputs = ["subject", "description", "name", "email"].map((name) => elements[name]);
+  const inputs = ["subject", "description", "name", "email", "files"].map((name) => elements[name]);
   begin();
   if (document.body) document.body.append(host);
   else document.addEventListener("DOMContentLoaded", () => document.body.append(host));
@@ -119,6 +139,7 @@ function startWidget(config) {
     form.reset();
     elements.name.value = options.name ?? "";
     elements.email.value = options.email ?? "";
+    choose([]);
     title.textContent = say("title");
     [form.hidden, done.hidden] = [false, true];
     complain();
@@ -127,6 +148,53 @@ function startWidget(config) {
   function open() {
     if (!done.hidden) begin();
     if (!dialog.open) dialog.showModal(); // keeps the focus inside, closes with Escape, and gives the focus back
+  }
+
+  // --- Files --------------------------------------------------------------------------------
+
+  // The control is emptied at once: what is chosen is kept here, from several choices, and whatever is refused.
+  function add() {
+    const known = ({ name, size, lastModified }) => [name, size, lastModified].join();
+    const before = chosen.map(known);
+    choose([...chosen, ...[...elements.files.files].filter((file) => !before.includes(known(file)))]);
+    elements.files.value = "";
+  }
+
+  function press(event) { // Enter would send the form in some browsers
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    event.target.click();
+  }
+
+  function choose(files) {
+    chosen = files;
+    list.replaceChildren(...files.map((file, place) => make(
+      "li", { class: unfit(file) && "unfit" },
+      make("span", { dir: "auto" }, file.name), make("span", { class: "muted" }, inWords(file.size)),
+      make("button", { class: "close", type: "button", "aria-label": say("remove", { file: file.name }), onclick: () => remove(place) }, icon(CROSS)),
+    )));
+    mark(elements.files, wrongFiles());
+  }
+
+  function remove(place) {
+    choose(chosen.filter((file, other) => other !== place));
+    const buttons = list.querySelectorAll("button"); // the focus stays in the list as long as there is one
+    (buttons[Math.min(place, buttons.length - 1)] ?? elements.files).focus();
+  }
+
+  function inWords(bytes) {
+    const [unit, value] = bytes < 1024 * 1024 ? ["kilobyte", Math.ceil(bytes / 1024)] : ["megabyte", bytes / 1024 / 1024];
+    return new Intl.NumberFormat(texts.lang, { style: "unit", unit, maximumFractionDigits: 1 }).format(value);
+  }
+
+  function unfit(file) {
+    return file.size > config.file_bytes ? say("too_large") : !file.size && say("empty");
+  }
+
+  function wrongFiles() {
+    const wrong = chosen.filter(unfit).map((file) => `${file.name}: ${unfit(file)}`);
+    if (chosen.length > config.files) wrong.unshift(say("many_files"));
+    return wrong.join("\n");
   }
 
   // --- What is wrong ------------------------------------------------------------------------
@@ -156,6 +224,7 @@ function startWidget(config) {
     const errors = {};
     for (const input of inputs) if (input.required && !input.value.trim()) errors[input.name] = say(`no_${input.name}`);
     if (!errors.email && !/^[^\s@]+@[^\s@]+\.[^\s@.]+$/.test(elements.email.value.trim())) errors.email = say("bad_email");
+    errors.files = wrongFiles();
     return errors;
   }
 
@@ -180,11 +249,12 @@ function startWidget(config) {
 
   // --- Sending ------------------------------------------------------------------------------
 
-  let attempt = null; // { body, key }: the same request again while nobody answered, so that it is not sent twice
+  let attempt = null; // { typed, files, body, key }: the same request again while nobody answered, so that it is not sent twice
   let sending = false;
 
   function ask(path, more = {}) {
-    return fetch(base + path, { credentials: "omit", signal: AbortSignal.timeout(30_000), ...more });
+    const patience = more.body && chosen.length ? 900_000 : 30_000; // 200 MB take a while
+    return fetch(base + path, { credentials: "omit", signal: AbortSignal.timeout(patience), ...more });
   }
 
   async function post() {
@@ -192,13 +262,16 @@ function startWidget(config) {
     const about = { workspace_id: config.workspace_id, website: elements.website.value };
     const given = { ...about, subject, description, requester_name: name, requester_email: email };
     const typed = JSON.stringify(given);
-    if (attempt?.typed !== typed) {
-      const proof = config.asks_proof ? await prove() : undefined;
+    if (attempt?.typed !== typed || attempt.files !== chosen) {
+      const files = chosen;
+      const proof = config.asks_proof ? await prove() : "";
       puzzle = null; // good for one request
-      const key = crypto.getRandomValues(new Uint32Array(4)).join("-");
-      attempt = { typed, body: JSON.stringify({ ...given, proof }), key };
+      const body = new FormData();
+      for (const [key, value] of Object.entries({ ...given, proof })) body.append(key, value);
+      for (const file of files) body.append("files", file);
+      attempt = { typed, files, body, key: crypto.getRandomValues(new Uint32Array(4)).join("-") };
     }
-    const headers = { "Content-Type": "application/json", "Idempotency-Key": attempt.key };
+    const headers = { "Idempotency-Key": attempt.key };
     const answer = await ask("/api/public/tickets", { method: "POST", headers, body: attempt.body });
     if (answer.status < 500) attempt = null;
     return answer;

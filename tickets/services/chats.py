@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -203,12 +203,24 @@ def _locked_settings(workspace: Workspace, now: dt.datetime) -> ChatSettings:
 # --- The two doors --------------------------------------------------------------------------------
 
 
+def _let_in() -> None:
+    """Everybody may open a ticket."""
+
+
 @transaction.atomic
-def open_from_chat(*, workspace: Workspace, sender: Sender, request: Request, now: dt.datetime) -> Handed:
+def open_from_chat(
+    *,
+    workspace: Workspace,
+    sender: Sender,
+    request: Request,
+    now: dt.datetime,
+    let_in: Callable[[], None] = _let_in,
+) -> Handed:
     """Open the ticket of a conversation; one that has a ticket gets what is new at the end of its history.
 
     A visitor without an address becomes the customer whose address is given now. The rest of a conversation that is
-    known stays as it is; it is not reopened either.
+    known stays as it is; it is not reopened either. `let_in` is asked right before a new ticket, with all of the
+    request checked, and refuses it by raising: nothing is kept then.
 
     Raises InvalidInput naming the field (`chat_history.3.role`), ConversationExists for a conversation that is known
     when nothing shows that it is the caller's, Conflict when its ticket is in the trash.
@@ -219,6 +231,7 @@ def open_from_chat(*, workspace: Workspace, sender: Sender, request: Request, no
         base.text("subject", asked.subject, longest=base.SUBJECT_LENGTH)
         if not asked.description and not asked.lines:
             raise InvalidInput.of("description", "This must not be empty, unless there is a history.")
+        let_in()
         return _open(workspace, sender, asked, asked.description or SO_FAR, now=now)
     _claim(chat, asked, now=now)
     _append(chat, asked, now=now)
@@ -226,12 +239,19 @@ def open_from_chat(*, workspace: Workspace, sender: Sender, request: Request, no
 
 
 @transaction.atomic
-def escalate(*, workspace: Workspace, sender: Sender, request: Request, now: dt.datetime) -> Handed:
+def escalate(
+    *,
+    workspace: Workspace,
+    sender: Sender,
+    request: Request,
+    now: dt.datetime,
+    let_in: Callable[[], None] = _let_in,
+) -> Handed:
     """A bot asks for a person: the reason and what it knew are kept, and the agents get a note.
 
     A conversation without a ticket gets one. One whose ticket waits or is finished opens again, as by a customer's
     answer; what was closed too long ago is continued by a new ticket. The same once more adds nothing, unless the
-    ticket was finished since.
+    ticket was finished since. `let_in` is asked right before either new ticket, as by `open_from_chat`.
 
     Raises as `open_from_chat`, InvalidInput for `reason`, `bot_id` and `context`, too.
     """
@@ -246,12 +266,13 @@ def escalate(*, workspace: Workspace, sender: Sender, request: Request, now: dt.
         SO_FAR if asked.lines else f"A chatbot handed this conversation over to a person: {words}."
     )
     if chat is None:
+        let_in()
         subject = asked.subject or f"Chat handed over: {words}"[: base.SUBJECT_LENGTH]
         return _open(
             workspace, sender, asked, description, subject=subject, extra=told | {"escalated_at": now}, now=now
         )
     _claim(chat, asked, now=now)
-    is_follow_up = _hand_over_again(chat, asked, told, description, now=now)
+    is_follow_up = _hand_over_again(chat, asked, told, description, let_in, now=now)
     _append(chat, asked, now=now)
     return _handed(chat, sender, now=now, is_new=is_follow_up)
 
@@ -529,7 +550,13 @@ def _claim(chat: Chat, asked: _Checked, *, now: dt.datetime) -> None:
 
 
 def _hand_over_again(
-    chat: Chat, asked: _Checked, told: Mapping[str, Any], description: str, *, now: dt.datetime
+    chat: Chat,
+    asked: _Checked,
+    told: Mapping[str, Any],
+    description: str,
+    let_in: Callable[[], None],
+    *,
+    now: dt.datetime,
 ) -> bool:
     """Keep what the bot tells, leave a note, and open the ticket; gives whether a new ticket had to continue it."""
     ticket = conversation.end_of_merges(chat.ticket)
@@ -540,6 +567,7 @@ def _hand_over_again(
     chat.reason, chat.bot_id, chat.context, chat.escalated_at = told["reason"], told["bot_id"], told["context"], now
     is_follow_up = not conversation.can_reopen(ticket, now)
     if is_follow_up:
+        let_in()
         contact = chat.ticket.requester
         chat.ticket = conversation.customer_reply(
             ticket=ticket,
