@@ -10,12 +10,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from helpdesk.api.throttles import client_address, neighbourhood, page_throttle
+from helpdesk.api.throttles import page_throttle
 from helpdesk.errors import DomainError, NotFound
 from portal.forms.reading import HelpfulForm
 from portal.models import Article
 from portal.services import portals, reading
-from portal.views.base import again, of_portal, page, personal, too_often
+from portal.views.base import again, network_of, of_portal, page, personal, too_often
 from tickets.services.base import SUBJECT_LENGTH
 
 RESULTS = 20
@@ -126,7 +126,8 @@ def viewed(request: HttpRequest, portal: portals.Portal, article_slug: str) -> H
         shown = reading.find_article(portal.workspace, article_slug)
     except NotFound:
         return HttpResponse(status=404)
-    reading.count_view(article=shown, visitor=_visitor(request, about=f"{now.date()}"))
+    network = reading.visitor_of(network=network_of(request), agent="", about=f"{now.date()}")
+    reading.count_view(article=shown, visitor=_visitor(request, about=f"{now.date()}"), network=network)
     return HttpResponse(status=204)
 
 
@@ -135,9 +136,7 @@ def _one_line(text: str) -> str:
 
 
 def _visitor(request: HttpRequest, *, about: str) -> str:
-    return reading.visitor_of(
-        network=neighbourhood(client_address(request)), agent=request.headers.get("User-Agent", ""), about=about
-    )
+    return reading.visitor_of(network=network_of(request), agent=request.headers.get("User-Agent", ""), about=about)
 
 
 def _ask(portal: portals.Portal, subject: str) -> str:
