@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
@@ -52,4 +52,4 @@ class RefuseUnreadableInput:
                 status=400,
                 content_type="application/problem+json",
             )
-        return render(request, "400.html", status=400)
+        raise BadRequest  # Django asks for the page of the urls' handler400

@@ -38,8 +38,9 @@ def test_they_speak_the_language_that_was_chosen(client: Client, workspace: Work
 
 
 def test_what_cannot_be_read(client: Client, workspace: Workspace) -> None:
-    answer = client.post("/portal/acme/language", {"language": "xx"})
-    assert answer.status_code == 400 and "Go back and try again" in answer.text
+    for answer in (client.post("/portal/acme/language", {"language": "xx"}), client.get("/portal/acme/search?q=a%00b")):
+        assert answer.status_code == 400 and "Go back and try again" in answer.text
+        assert 'class="portal"' in answer.text
 
 
 def test_a_link_that_opens_nothing_keeps_its_own_page(client: Client, workspace: Workspace) -> None:
