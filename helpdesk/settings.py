@@ -382,6 +382,9 @@ LANGUAGE_CODE = "en"
 # The portal speaks these; console and API are English.
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français"), ("es", "Español")]
 LOCALE_PATHS = [BASE_DIR / "portal" / "locale"]
+LANGUAGE_COOKIE_NAME = "portal_language"  # what a visitor chose
+LANGUAGE_COOKIE_PATH = "/portal"
+LANGUAGE_COOKIE_AGE = 60 * 60 * 24 * 365
 
 # --- Security ---------------------------------------------------------------------------------
 

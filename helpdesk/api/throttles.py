@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 from rest_framework.request import Request
@@ -140,8 +141,9 @@ def page_throttle(scope: str, methods: tuple[str, ...] = ("POST",)) -> Callable[
             if request.method in methods:
                 wait = seconds_to_wait(scope, neighbourhood(client_address(request)))
                 if wait is not None:
+                    words = gettext("Too much was sent from your network. Please try again in %(wait)s seconds.")
                     return HttpResponse(
-                        f"Too many requests. Try again in {wait} seconds.",
+                        words % {"wait": wait},
                         status=429,
                         content_type="text/plain; charset=utf-8",
                         headers={"Retry-After": str(wait)},

@@ -66,7 +66,8 @@ def ask_for_links(*, workspace: Workspace | None, address: str, language: str = 
     """Have the links to the requests of a (clean) address mailed to it, if there are any: in one workspace or in all.
 
     Here nothing is looked up. The task does, and sends at most three mails to an address in an hour
-    (`visits.send_links`). Raises TooManyRequests when too much is asked of the workspace, whatever the addresses.
+    (`visits.send_links`). What the broker loses is lost: whoever waits for the mail asks again. Raises TooManyRequests
+    when too much is asked of the workspace, whatever the addresses.
     """
     wait = seconds_to_wait(LIMIT, str(workspace.pk) if workspace else ANY_WORKSPACE)
     if wait is not None:

@@ -25,6 +25,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from helpdesk.accounts.models import Workspace
+from helpdesk.api.throttles import seconds_to_wait
 from helpdesk.errors import NotFound
 from portal.models import Article, ArticleCategory, ArticleFeedback
 from tickets.search import WordsQuery
@@ -39,6 +40,8 @@ NEAR_WORDS = 3  # that a misspelt word may stand for
 ON_A_SHELF = 5
 POPULAR = 6
 RELATED = 3
+MOST_READERS = 50  # of an article, counted from one network in a day
+_DAY = 24 * 60 * 60
 _EXCERPT = 180  # characters
 _A_WORD = 12  # characters
 _SHORT_EXCERPT = 110  # of an article that nobody searched for
@@ -624,12 +627,15 @@ def rate_article(
     return feedback
 
 
-def count_view(*, article: Article, visitor: str) -> bool:
+def count_view(*, article: Article, visitor: str, network: str) -> bool:
     """Count that somebody read an article; whether it was counted.
 
-    Once per visitor, whose name lasts for a day (`visitor_of`). Valkey remembers who was counted; while it is away
-    nothing is counted, which is better than counting everything.
+    Once per visitor, whose name lasts for a day (`visitor_of`). A browser may call itself anything, so of one `network`
+    (a name of that kind, too) no more than fifty are counted in a day: nobody makes an article popular alone. Valkey
+    remembers who was counted; while it is away nothing is counted, which is better than counting everything.
     """
-    if not cache.add(f"article-view:{article.pk}:{visitor}", 1, timeout=24 * 60 * 60):
+    if not cache.add(f"article-view:{article.pk}:{visitor}", 1, timeout=_DAY):
+        return False
+    if seconds_to_wait("readers", f"{article.pk}:{network}", (MOST_READERS, _DAY)) is not None:
         return False
     return published(article.workspace).filter(pk=article.pk).update(view_count=F("view_count") + 1) == 1

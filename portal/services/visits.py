@@ -138,7 +138,15 @@ def write_mail(outgoing: Outgoing, now: dt.datetime) -> composing.Written:
     page = settings.SITE_URL + reverse("portal:sign-in", args=[workspace.slug])
     context: dict[str, Any] = {
         "url": f"{page}?{urlencode({'token': token})}",
-        "requests": [{"ticket": ticket, "url": _mailed_address(ticket, link.contact, now)} for ticket in listed],
+        "requests": [
+            {
+                "ticket": ticket,
+                "url": _mailed_address(ticket, link.contact, now),
+                # Anybody can send a request under this address: no word of it is mailed before an agent answered.
+                "subject": ticket.subject if ticket.first_response_at else "",
+            }
+            for ticket in listed
+        ],
         "more": theirs.count() - len(listed) if len(listed) == MAILED_REQUESTS else 0,
     }
     with translation.override(language):

@@ -10,13 +10,13 @@ from django.contrib.staticfiles import finders
 from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 
 from helpdesk.accounts.models import Workspace
 from helpdesk.accounts.tests.factories import WorkspaceFactory
 from portal.models import PortalSettings
 from portal.services.suggestions import Suggestions
-from portal.tests.factories import make_request
+from portal.tests.factories import finish, make_article, make_request
 from tickets.tests.factories import NOW, make_agent
 
 pytestmark = pytest.mark.django_db
@@ -124,6 +124,27 @@ class TestLanguage:
     def test_choosing_one_never_leads_away(self, client: Client, home: str, back: str) -> None:
         answer = client.post(reverse("portal:language", args=["acme"]), {"language": "de", "next": back})
         assert answer.status_code == 302 and answer["Location"] == home
+
+    def test_is_chosen_on_a_page_that_came_back_with_a_form_and_leads_to_one(
+        self, client: Client, workspace: Workspace, home: str
+    ) -> None:
+        ticket, token = make_request(workspace)
+        finish(ticket, "resolved", now=timezone.now())
+        here = reverse("portal:ticket", args=[ticket.pk])
+        client.get(here, {"token": token})
+        article = reverse("portal:article", args=["acme", make_article(workspace).slug])
+        gone = reverse("portal:article", args=["acme", "gone"])
+        search = reverse("portal:search", args=["acme"])
+        for refused, back in [
+            (f"{here}/rating", here),
+            (f"{here}/reopen", here),
+            (f"{article}/feedback", article),
+            (f"{gone}/feedback", search),
+        ]:
+            answer = client.post(refused, {"rating": "9", "helpful": "maybe", "body": "x" * 300_000})
+            assert answer.status_code in (400, 404), refused
+            assert f'name="next" value="{back}"' in answer.text, refused
+            assert client.get(back).status_code == 200
 
     @pytest.mark.parametrize("chosen", ["", "xx", "de-AT", "../de"])
     def test_that_is_not_offered_is_refused_and_nothing_is_kept(self, client: Client, home: str, chosen: str) -> None:

@@ -12,8 +12,34 @@ from helpdesk.accounts.tests.factories import WorkspaceFactory
 from portal.models import ArticleCategory, SignInLink
 from portal.services import visits
 from portal.tests.factories import make_article, make_request
+from tickets.tests.factories import NOW
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("path", ["", "/search?q=password", "/categories/start", "/articles/reset"])
+class TestEachPage:
+    @pytest.fixture(autouse=True)
+    def article(self) -> None:
+        workspace = WorkspaceFactory(slug="acme")
+        shelf = ArticleCategory.unscoped.create(
+            workspace=workspace, name="Start", slug="start", created_at=NOW, updated_at=NOW
+        )
+        make_article(workspace, slug="reset", category=shelf)
+
+    def test_is_kept_by_nobody_but_the_visitor(self, client: Client, path: str) -> None:
+        answer = client.get(f"/portal/acme{path}")
+        assert answer.status_code == 200 and "csrfmiddlewaretoken" in answer.text
+        assert answer["Cache-Control"] == "private, no-cache"
+
+    def test_is_limited_by_network_in_the_visitors_language(
+        self, client: Client, path: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("helpdesk.api.throttles.rate_of", lambda scope: (1, 60))
+        ask = {"REMOTE_ADDR": "192.0.2.81", "HTTP_ACCEPT_LANGUAGE": "de"}
+        first, second = (client.get(f"/portal/acme{path}", **ask) for _ in range(2))
+        assert (first.status_code, second.status_code) == (200, 429)
+        assert int(second["Retry-After"]) > 0 and "Bitte versuchen Sie es" in second.text, second.text
 
 
 @pytest.fixture

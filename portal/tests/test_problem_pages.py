@@ -28,6 +28,15 @@ def test_a_form_that_was_open_for_too_long(workspace: Workspace) -> None:
     assert "Your role" not in answer.text
 
 
+def test_they_speak_the_language_that_was_chosen(client: Client, workspace: Workspace) -> None:
+    client.post("/portal/acme/language", {"language": "de"})
+    for answer in (
+        client.get("/portal/acme/no/such/page"),
+        client.get("/portal/tickets/no-uuid", HTTP_ACCEPT_LANGUAGE="fr"),
+    ):
+        assert answer.status_code == 404 and '<html lang="de"' in answer.text and "Hier ist nichts" in answer.text
+
+
 def test_what_cannot_be_read(client: Client, workspace: Workspace) -> None:
     answer = client.post("/portal/acme/language", {"language": "xx"})
     assert answer.status_code == 400 and "Go back and try again" in answer.text

@@ -10,6 +10,7 @@ from django.urls import reverse
 from helpdesk.accounts.models import Workspace
 from helpdesk.accounts.tests.factories import WorkspaceFactory
 from portal.models import Article, ArticleCategory, ArticleFeedback
+from portal.services import reading
 from portal.tests.factories import make_article
 from tickets.tests.factories import NOW, make_agent
 
@@ -263,3 +264,13 @@ class TestViews:
             assert (answer.status_code, answer.content) == (204, b"")
         article.refresh_from_db()
         assert article.view_count == 2
+
+    def test_is_counted_fifty_times_a_day_from_one_network_whatever_browsers_call_themselves(
+        self, client: Client, workspace: Workspace
+    ) -> None:
+        article = make_article(workspace, "Reset")
+        for number in range(reading.MOST_READERS + 10):
+            client.post(address(article, "article-view"), headers={"user-agent": f"Browser {number}"})
+        other = client.post(address(article, "article-view"), REMOTE_ADDR="192.0.2.83")
+        article.refresh_from_db()
+        assert other.status_code == 204 and article.view_count == reading.MOST_READERS + 1

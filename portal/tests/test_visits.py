@@ -11,6 +11,7 @@ import pytest
 from django.core import mail
 from django.db import connection
 from django.test import override_settings
+from django.utils.formats import date_format
 
 from helpdesk.accounts.models import Contact, Workspace
 from helpdesk.accounts.tests.factories import ContactFactory, WorkspaceFactory
@@ -25,7 +26,7 @@ from tickets.mail.services import receiving, sending
 from tickets.mail.tests.factories import MailboxFactory
 from tickets.models import Comment, CustomerToken, Participant, Ticket
 from tickets.services import base, editing, merging
-from tickets.tests.factories import NOW, make_agent
+from tickets.tests.factories import NOW, make_agent, make_reply
 
 pytestmark = pytest.mark.django_db
 
@@ -170,8 +171,10 @@ class TestHowMany:
 class TestTheMail:
     def test_has_the_link_and_those_of_the_newest_requests(self, workspace: Workspace, jane: Contact) -> None:
         mailbox = MailboxFactory(workspace=workspace)
+        agent = make_agent(workspace)
         for number in range(24):
-            make_request(workspace, NOW - DAY + number * SECOND, subject=f"Question <{number}>")
+            at = NOW - DAY + number * SECOND
+            make_reply(make_request(workspace, at, subject=f"Question <{number}>")[0], agent, now=at)
         ask(workspace)
         sent = the_mail()
         assert sent.to == [JANE] and mailbox.address in sent.from_email
@@ -218,14 +221,30 @@ class TestTheMail:
         done = receiving.process(incoming_id=came.pk, now=NOW)
         assert done.outcome == "ticket_created" and not Comment.unscoped.exists()
 
+    def test_is_no_relay_for_what_a_stranger_sent_under_the_address(self, workspace: Workspace) -> None:
+        """Neither name, text nor subject, until an agent has answered: a note is no answer."""
+        typed = {
+            "requester_name": "Win a prize",
+            "description": "Visit evil.example",
+            "subject": "Visit prizes.example",
+        }
+        ticket, _ = make_request(workspace, NOW - DAY, **typed)
+        make_reply(ticket, make_agent(workspace), internal=True)
+        ask(workspace)
+        sent = the_mail()
+        for text in (sent.body, sent.alternatives[0][0]):
+            assert "prize" not in text and "evil" not in text
+            assert f"#{ticket.number}" in text and date_format(NOW - DAY, "DATETIME_FORMAT") in text
+
     def test_repeats_no_name_and_no_text_and_keeps_subjects_in_a_line(self, workspace: Workspace) -> None:
-        make_request(
+        ticket, _ = make_request(
             workspace,
             NOW - DAY,
             requester_name="Win a prize",
             description="Visit evil.example",
             subject="Odd" + "x" * 200,
         )
+        make_reply(ticket, make_agent(workspace))
         ask(workspace)
         sent = the_mail()
         for text in (sent.body, sent.alternatives[0][0], str(sent.message()["To"])):

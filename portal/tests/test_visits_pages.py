@@ -64,6 +64,17 @@ def without_csrf(text: str) -> str:
     return re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", text)
 
 
+def test_no_page_tells_an_address_that_holds_a_link(client: Client, workspace: Workspace) -> None:
+    """As Referer (RFC 9110, 10.1.3), with which styles, scripts and forms are asked for. The last policy counts."""
+    ticket, token = make_request(workspace)
+    _, url = mailed_link(workspace)
+    elsewhere = url.replace("/acme/", f"/{WorkspaceFactory().slug}/")  # good, but not for this portal
+    for address in (elsewhere, f"/portal/tickets/{ticket.pk}?token={token}x"):
+        answer = client.get(address)
+        assert answer.status_code == 404 and answer["Referrer-Policy"] == "no-referrer"
+        assert re.findall(r'<meta name="referrer" content="([^"]*)"', answer.text) == ["strict-origin"]
+
+
 class TestAskingForTheLink:
     def test_queues_a_task_and_nothing_else(
         self, client: Client, workspace: Workspace, queued: list[Any], django_assert_num_queries: Any

@@ -13,6 +13,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import cache_control
 
 from helpdesk.api.throttles import PublicThrottle, client_address, neighbourhood
 from helpdesk.errors import NotFound
@@ -21,7 +22,8 @@ from portal.services import portals
 from tickets import access
 
 COOKIE = "request_token"
-LANGUAGE_COOKIE = "portal_language"
+# Each page has a form's token in it, so it is nobody else's; going back in the browser may show it again.
+personal = cache_control(private=True, no_cache=True)
 P = ParamSpec("P")
 
 
@@ -44,11 +46,9 @@ def of_portal(
 
 def language_of(request: HttpRequest, portal: portals.Portal | None = None) -> str:
     """The language of a page: the portal's own, else what the visitor chose, else what the browser asks for."""
-    offered = dict(settings.LANGUAGES)
-    if portal is not None and portal.settings.language in offered:
+    if portal is not None and portal.settings.language in dict(settings.LANGUAGES):
         return portal.settings.language
-    chosen = request.COOKIES.get(LANGUAGE_COOKIE, "")
-    return chosen if chosen in offered else translation.get_language_from_request(request)
+    return translation.get_language_from_request(request)
 
 
 def page(
@@ -58,8 +58,12 @@ def page(
     context: dict[str, Any] | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """A page of the portal, in its language; templates/portal.html says what it shows of the portal itself."""
-    shown = {"workspace": portal.workspace, "portal": portal, **(context or {})}
+    """A page of the portal, in its language; templates/portal.html says what it shows of the portal itself.
+
+    `here` in the context is where who chooses a language comes back to, for what is shown at an address that only takes
+    forms; else the page's own address.
+    """
+    shown = {"workspace": portal.workspace, "portal": portal, "here": request.get_full_path(), **(context or {})}
     with translation.override(language_of(request, portal)):
         return render(request, template, shown, status=status)
 

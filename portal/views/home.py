@@ -10,14 +10,14 @@ from django.views.decorators.http import require_POST, require_safe
 
 from helpdesk.api.throttles import page_throttle
 from portal.services import portals, reading, suggestions
-from portal.views.base import LANGUAGE_COOKIE, of_portal, page
+from portal.views.base import of_portal, page, personal
 from portal.views.visits import visitor_of
 
-YEAR = 60 * 60 * 24 * 365
 
-
+@personal
 @require_safe
 @of_portal
+@page_throttle("reading", methods=("GET", "HEAD"))
 def home(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
     """Search, help articles, and the two doors: send a request, find mine."""
     shelves = reading.shelves(portal.workspace)
@@ -48,10 +48,10 @@ def language(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
         back = reverse("portal:home", args=[portal.workspace.slug])
     response = HttpResponseRedirect(back)
     response.set_cookie(
-        LANGUAGE_COOKIE,
+        settings.LANGUAGE_COOKIE_NAME,
         chosen,
-        max_age=YEAR,
-        path="/portal",
+        max_age=settings.LANGUAGE_COOKIE_AGE,
+        path=settings.LANGUAGE_COOKIE_PATH,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Lax",

@@ -8,15 +8,14 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
-from helpdesk.api.throttles import client_address, neighbourhood, page_throttle
+from helpdesk.api.throttles import page_throttle
 from helpdesk.errors import DomainError, NotFound
 from portal.forms.reading import HelpfulForm
 from portal.models import Article
 from portal.services import portals, reading
-from portal.views.base import again, of_portal, page, too_often
+from portal.views.base import again, network_of, of_portal, page, personal, too_often
 from tickets.services.base import SUBJECT_LENGTH
 
 RESULTS = 20
@@ -24,8 +23,6 @@ ON_A_PAGE = 50
 PARTS = 3  # headings from which on an article shows what is in it
 DESCRIPTION = 155  # characters, which is what search engines show
 SAID = {"yes", "no", "comment"}
-# Each page has a form's token in it, so it is nobody else's; going back in the browser may show it again.
-personal = cache_control(private=True, no_cache=True)
 
 
 @personal
@@ -52,6 +49,7 @@ def search(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
 @personal
 @require_safe
 @of_portal
+@page_throttle("reading", methods=("GET", "HEAD"))
 def category(request: HttpRequest, portal: portals.Portal, category_slug: str) -> HttpResponse:
     """The articles of a category."""
     try:
@@ -74,6 +72,7 @@ def category(request: HttpRequest, portal: portals.Portal, category_slug: str) -
 @personal
 @require_safe
 @of_portal
+@page_throttle("reading", methods=("GET", "HEAD"))
 def article(request: HttpRequest, portal: portals.Portal, article_slug: str) -> HttpResponse:
     """An article. Drafts are not there, whoever asks."""
     try:
@@ -127,7 +126,8 @@ def viewed(request: HttpRequest, portal: portals.Portal, article_slug: str) -> H
         shown = reading.find_article(portal.workspace, article_slug)
     except NotFound:
         return HttpResponse(status=404)
-    reading.count_view(article=shown, visitor=_visitor(request, about=f"{now.date()}"))
+    network = reading.visitor_of(network=network_of(request), agent="", about=f"{now.date()}")
+    reading.count_view(article=shown, visitor=_visitor(request, about=f"{now.date()}"), network=network)
     return HttpResponse(status=204)
 
 
@@ -136,9 +136,7 @@ def _one_line(text: str) -> str:
 
 
 def _visitor(request: HttpRequest, *, about: str) -> str:
-    return reading.visitor_of(
-        network=neighbourhood(client_address(request)), agent=request.headers.get("User-Agent", ""), about=about
-    )
+    return reading.visitor_of(network=network_of(request), agent=request.headers.get("User-Agent", ""), about=about)
 
 
 def _ask(portal: portals.Portal, subject: str) -> str:
@@ -158,6 +156,8 @@ def _search_page(
 def _gone(request: HttpRequest, portal: portals.Portal) -> HttpResponse:
     """Nothing is published at this address: say so, and offer the search."""
     context = {"is_gone": True, "popular": reading.popular(portal.workspace), "ask_url": _ask(portal, "")}
+    if request.method == "POST":
+        context["here"] = reverse("portal:search", args=[portal.workspace.slug])
     return _search_page(request, portal, context, status=404)
 
 
@@ -177,4 +177,6 @@ def _article_page(
         "said": said,
         "ask_url": _ask(portal, shown.title),
     }
+    if request.method == "POST":
+        context["here"] = here
     return page(request, portal, "portal/article.html", context)

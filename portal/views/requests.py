@@ -16,7 +16,7 @@ from helpdesk.errors import Conflict, DomainError, NotAllowed, NotFound
 from portal.forms.requests import RATINGS, AnswerForm, PlainForm, RatingForm, RequestForm
 from portal.forms.visits import ReopenForm
 from portal.services import closing, portals, requests, strangers, visits
-from portal.views.base import COOKIE, again, network_of, of_portal, page, private, to_ticket, too_often
+from portal.views.base import COOKIE, address_of, again, network_of, of_portal, page, private, to_ticket, too_often
 from portal.views.visits import cookies_of
 from tickets.services.base import SUBJECT_LENGTH, is_reachable
 
@@ -228,6 +228,8 @@ def _page(
         "is_visit": opened.is_visit,
         "sent": sent if sent in SENT else "",
     }
+    if request.method == "POST":
+        context["here"] = address_of(ticket_id)
     return page(request, portals.of(view.ticket.workspace), "portal/ticket.html", context)
 
 
