@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -123,7 +124,7 @@ class TestTheScale:
     def test_is_of_few_round_numbers_that_reach_the_highest(self, most: int) -> None:
         marks = charts.scale(most)
         assert marks[0] == 0 and marks[-1] >= most and 2 <= len(marks) <= 6
-        assert len({later - mark for mark, later in zip(marks, marks[1:], strict=False)}) == 1
+        assert len({later - mark for mark, later in pairwise(marks)}) == 1
         assert marks[1] == 1 or str(marks[1]).rstrip("0") in ("1", "2", "5")
 
     def test_columns_stand_on_the_base_and_end_below_the_top(self) -> None:

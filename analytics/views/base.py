@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 from django.http import QueryDict
 from django.utils import timezone
@@ -43,8 +44,7 @@ def report_page(request: WorkspaceRequest, *, also: Collection[str] = ()) -> tup
     errors: dict[str, list[str]] = {}
     days = given.pop(DAYS, [""])[-1]
     if days in map(str, PRESETS) and not (given.get("from") or given.get("to")):
-        today = forms.read_period(given, timezone=request.workspace.timezone, now=now).last_day
-        given["from"] = (today - dt.timedelta(days=int(days) - 1)).isoformat()
+        given["from"] = _days_ago(int(days) - 1, given.get("timezone") or request.workspace.timezone, now)
     elif days:
         errors[DAYS] = [f"Possible, without from and to: {', '.join(map(str, PRESETS))}."]
     asked = None
@@ -57,8 +57,7 @@ def report_page(request: WorkspaceRequest, *, also: Collection[str] = ()) -> tup
         "asked": None if errors else asked,
         "errors": errors,
         "values": _values(given, asked),
-        "presets": _presets(request.GET, days),
-        "is_custom": bool(given.get("to") or (given.get("from") and not days)),
+        "presets": _presets(request.GET, None if errors else asked, now),
         "filters": _filters(given, context["choices"]),
         "kept": [
             (name, value)
@@ -73,6 +72,12 @@ def report_page(request: WorkspaceRequest, *, also: Collection[str] = ()) -> tup
         context["period_words"] = period_words(asked.period)
         context["previous_words"] = period_words(asked.previous) if asked.previous else ""
     return context["asked"], context
+
+
+def _days_ago(days: int, timezone_name: str, now: dt.datetime) -> str:
+    """The date of so many days ago; of no timezone, which is refused elsewhere, that of UTC."""
+    name = timezone_name if timezone_name in available_timezones() else "UTC"
+    return (now.astimezone(ZoneInfo(name)).date() - dt.timedelta(days=days)).isoformat()
 
 
 def _values(given: QueryDict, asked: Asked | None) -> dict[str, str]:
@@ -104,14 +109,16 @@ def _without(given: QueryDict, *names: str, **instead: str) -> str:
     return kept.urlencode()
 
 
-def _presets(given: QueryDict, days: str) -> list[dict[str, Any]]:
-    """The links to the last days; the usual period is marked where none was asked for."""
-    usual = str(forms.USUAL_DAYS) if not (given.get("from") or given.get("to")) else ""
+def _presets(given: QueryDict, asked: Asked | None, now: dt.datetime) -> list[dict[str, Any]]:
+    """The links to the last days; the one that the page is about is marked, however it was asked for."""
+    current = 0
+    if asked and asked.period.is_of_whole_days and asked.period.last_day == now.astimezone(asked.period.zone).date():
+        current = asked.period.days
     return [
         {
             "label": f"{number} days",
             "query": _without(given, "from", "to", **{DAYS: str(number)}),
-            "is_current": (days or usual) == str(number),
+            "is_current": number == current,
         }
         for number in PRESETS
     ]
