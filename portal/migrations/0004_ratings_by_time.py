@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     atomic = False  # CREATE INDEX CONCURRENTLY does not run in a transaction
 
-    dependencies = [("portal", "0007_privacy_work")]
+    dependencies = [("portal", "0003_article_words")]
 
     operations = [
         AddIndexConcurrently(
