@@ -101,6 +101,7 @@ INSTALLED_APPS = [
     "tickets.webhooks.apps.WebhooksConfig",
     "slas",
     "portal",
+    "analytics",
 ]
 
 MIDDLEWARE = [

@@ -18,6 +18,7 @@ urlpatterns = [
     path("", include("tickets.urls")),
     path("", include("portal.urls")),
     path("", include("slas.urls")),
+    path("", include("analytics.urls")),
     path("", include("tickets.automation.urls")),
     path("", include("tickets.mail.urls")),
     path("", include("tickets.webhooks.urls")),

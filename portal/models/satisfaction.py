@@ -26,6 +26,7 @@ class Satisfaction(WorkspaceModel):
             models.CheckConstraint(condition=Q(rating__gte=1, rating__lte=5), name="rating_from_1_to_5"),
             models.UniqueConstraint(fields=["ticket", "resolved_at"], name="one_rating_per_resolution"),
         ]
+        indexes = [models.Index(fields=["workspace", "created_at"], name="ticket_satisfaction_given")]  # reports
 
     def __str__(self) -> str:
         return f"{self.rating} for {self.ticket_id}"

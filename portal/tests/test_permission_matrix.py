@@ -123,7 +123,7 @@ class Row:
     def is_api(self) -> bool:
         """Whether the address answers JSON to a bearer token."""
         return self.name.startswith(
-            ("api:", "tickets_api:", "slas:api-", "automation:api-", "webhooks:api-", "portal:public")
+            ("api:", "tickets_api:", "slas:api-", "automation:api-", "webhooks:api-", "analytics:api-", "portal:public")
         )
 
     def __str__(self) -> str:
@@ -269,6 +269,9 @@ PAGES = [
     *rows("POST", "automation:macros-run", "agent", macro="$macro", ticket=["$ticket", "$other_ticket"]),
     *rows("GET", "automation:ticket-macros", "agent", "ticket"),
     *rows("POST", "automation:macro-run", "agent", "ticket", "$macro"),
+    # Reports
+    *rows("GET", "analytics:reports", ANYBODY),  # leads to the first report, which asks
+    *rows("GET", "analytics:csat", SIGNED_IN),
     # Help articles
     *rows("GET", "portal:articles", SIGNED_IN),
     *rows("GET POST", "portal:article-new", "agent"),
@@ -416,6 +419,7 @@ API = [
     *rows("PUT PATCH DELETE", "tickets_api:canned-response", "admin", "canned"),
     *rows("POST", "tickets_api:canned-response-use", SIGNED_IN, "canned"),
     *rows("GET", "tickets_api:tags", SIGNED_IN),
+    *rows("GET", "analytics:api-csat", SIGNED_IN),
     *rows("GET", "slas:api-policies", SIGNED_IN),
     *rows("POST", "slas:api-policies", "admin", name="x", first_response_hours=1, resolution_hours=2),
     *rows("GET", "slas:api-policy", SIGNED_IN, "sla_policy"),

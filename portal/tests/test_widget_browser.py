@@ -256,6 +256,7 @@ def test_files_go_along_by_keyboard_too(
     posts: list[str] = []
     page = open_browser()
     page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
+    page.on("filechooser", lambda chooser: None)  # from the start: it takes the browser a moment to give choosers to us
     page.goto(site.origin)
     page.get_by_role("button", name="Help").click()
     page.get_by_label("What is it about?").fill("Damaged")

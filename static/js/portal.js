@@ -35,6 +35,11 @@ for (const input of document.querySelectorAll('input[type="file"][data-max-bytes
   }
 
   input.addEventListener("change", show);
+  input.addEventListener("keydown", (event) => { // Enter would send the form in some browsers
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    input.click();
+  });
   for (const name of ["dragenter", "dragover"]) drop.addEventListener(name, () => { drop.dataset.drag = ""; });
   for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => { delete drop.dataset.drag; });
   show(); // a browser that comes back to the page may have kept the choice

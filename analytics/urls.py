@@ -1,0 +1,16 @@
+"""Addresses of the reports."""
+
+from django.urls import path
+from django.views.generic import RedirectView
+
+from analytics.api.csat import Csat
+from analytics.views import csat
+
+app_name = "analytics"
+urlpatterns = [
+    # Console
+    path("reports", RedirectView.as_view(pattern_name="analytics:csat"), name="reports"),
+    path("reports/csat", csat.page, name="csat"),
+    # API; words stand before the ids of tickets
+    path("api/tickets/analytics/csat", Csat.as_view(), name="api-csat"),
+]
