@@ -386,6 +386,7 @@ API = [
     *rows("POST", "tickets_api:tickets", "agent"),
     *rows("GET", "tickets_api:trash", "admin"),
     *rows("GET", "tickets_api:feed", SIGNED_IN),
+    *rows("GET", "analytics:api-export", SIGNED_IN),
     *rows("GET", "tickets_api:ticket", SIGNED_IN, "ticket"),
     *rows("PUT PATCH DELETE", "tickets_api:ticket", "agent", "ticket"),
     *[
