@@ -319,7 +319,7 @@ def as_csv(
     zone: ZoneInfo | None = None,
     bom: bool = False,
 ) -> Iterator[bytes]:
-    """RFC 4180 in UTF-8: a piece for the head (empty without one), so that an answer begins, and one for each portion."""
+    """RFC 4180 in UTF-8: a piece for the head, empty without one, so that an answer begins; one for each portion."""
     yield (BOM if bom else b"") + (_csv([head]) if head else b"")
     for rows in portions:
         yield _csv([_cell(value, zone) for value in row] for row in rows)
