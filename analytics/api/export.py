@@ -31,8 +31,8 @@ def _described() -> str:
         "**CSV** is RFC 4180 in UTF-8: a head, lines that end with CR LF, nothing as an empty cell, yes and no as "
         "`true` and `false`, lists and objects as JSON. A text that a spreadsheet could run as a formula (it begins "
         "with `=`, `+`, `-`, `@` or their full-width forms, also after blanks, or with a tab or a line break) has an "
-        "apostrophe before it; JSON Lines have every text as it is. Times are UTC, or those of `timezone` if it is given, with "
-        "their offset.",
+        "apostrophe before it; JSON Lines have every text as it is. Times are UTC, or those of `timezone` "
+        "if it is given, with their offset.",
         "**JSON Lines** is one JSON object on each line, nothing as null, times in UTC.",
         "An export that broke off **goes on** with `after`, the first column of the last whole row, and otherwise the "
         "same parameters, `from` and `to` written out. It has no head then, so that it can be appended. Rows that are "
