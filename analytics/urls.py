@@ -4,6 +4,8 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from analytics.api.csat import Csat
+from analytics.api.distribution import Distribution
+from analytics.api.overview import Overview
 from analytics.views import csat
 
 app_name = "analytics"
@@ -13,4 +15,6 @@ urlpatterns = [
     path("reports/csat", csat.page, name="csat"),
     # API; words stand before the ids of tickets
     path("api/tickets/analytics/csat", Csat.as_view(), name="api-csat"),
+    path("api/tickets/analytics/distribution", Distribution.as_view(), name="api-distribution"),
+    path("api/tickets/analytics/overview", Overview.as_view(), name="api-overview"),
 ]
