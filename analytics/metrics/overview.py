@@ -143,7 +143,8 @@ def _moves(workspace: Workspace, tickets: "QuerySet[Ticket]", period: Period) ->
     # In the order of the log: of what happened at one moment, the id tells which came first. Between two resolutions
     # there is a reopening, so that any later one stands for the one that undid this.
     reopenings = log.filter(ticket=OuterRef("ticket"), event=Event.REOPENED.value).filter(
-        Q(occurred_at__gt=OuterRef("occurred_at")) | Q(occurred_at=OuterRef("occurred_at"), pk__gt=OuterRef("pk"))
+        Q(occurred_at__gt=OuterRef("occurred_at")) | Q(pk__gt=OuterRef("pk")),
+        occurred_at__gte=OuterRef("occurred_at"),  # a range of the index
     )
     ratings = Satisfaction.objects.for_workspace(workspace).filter(
         ticket=OuterRef("ticket"), resolved_at=OuterRef("occurred_at")
