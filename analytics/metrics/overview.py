@@ -157,8 +157,8 @@ def _moves(workspace: Workspace, tickets: "QuerySet[Ticket]", period: Period) ->
             resolved=Count("pk", filter=resolved),
             closed=Count("pk", filter=Q(event=Event.CLOSED.value)),
             reopened=Count("pk", filter=Q(event=Event.REOPENED.value)),
-            undone=Count("pk", filter=resolved & Exists(reopenings)),
-            rated=Count("pk", filter=resolved & Exists(ratings)),
+            undone=Count("pk", filter=resolved & Q(Exists(reopenings))),
+            rated=Count("pk", filter=resolved & Q(Exists(ratings))),
         )
     )
     rated = counted.pop("rated")
