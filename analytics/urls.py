@@ -5,6 +5,8 @@ from django.views.generic import RedirectView
 
 from analytics.api.csat import Csat
 from analytics.api.export import Export
+from analytics.api.distribution import Distribution
+from analytics.api.overview import Overview
 from analytics.views import csat
 
 app_name = "analytics"
@@ -15,4 +17,6 @@ urlpatterns = [
     # API; words stand before the ids of tickets
     path("api/tickets/analytics/csat", Csat.as_view(), name="api-csat"),
     path("api/tickets/analytics/export", Export.as_view(), name="api-export"),
+    path("api/tickets/analytics/distribution", Distribution.as_view(), name="api-distribution"),
+    path("api/tickets/analytics/overview", Overview.as_view(), name="api-overview"),
 ]

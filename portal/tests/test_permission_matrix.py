@@ -421,6 +421,8 @@ API = [
     *rows("POST", "tickets_api:canned-response-use", SIGNED_IN, "canned"),
     *rows("GET", "tickets_api:tags", SIGNED_IN),
     *rows("GET", "analytics:api-csat", SIGNED_IN),
+    *rows("GET", "analytics:api-distribution", SIGNED_IN),
+    *rows("GET", "analytics:api-overview", SIGNED_IN),
     *rows("GET", "slas:api-policies", SIGNED_IN),
     *rows("POST", "slas:api-policies", "admin", name="x", first_response_hours=1, resolution_hours=2),
     *rows("GET", "slas:api-policy", SIGNED_IN, "sla_policy"),
