@@ -3,6 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
+from analytics.api.agents import Agents
 from analytics.api.csat import Csat
 from analytics.views import csat
 
@@ -13,4 +14,5 @@ urlpatterns = [
     path("reports/csat", csat.page, name="csat"),
     # API; words stand before the ids of tickets
     path("api/tickets/analytics/csat", Csat.as_view(), name="api-csat"),
+    path("api/tickets/analytics/agents", Agents.as_view(), name="api-agents"),
 ]
