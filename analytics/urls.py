@@ -5,6 +5,7 @@ from django.views.generic import RedirectView
 
 from analytics.api.agents import Agents
 from analytics.api.csat import Csat
+from analytics.api.sla import SlaDetailed
 from analytics.views import csat
 
 app_name = "analytics"
@@ -15,4 +16,5 @@ urlpatterns = [
     # API; words stand before the ids of tickets
     path("api/tickets/analytics/csat", Csat.as_view(), name="api-csat"),
     path("api/tickets/analytics/agents", Agents.as_view(), name="api-agents"),
+    path("api/tickets/analytics/sla/detailed", SlaDetailed.as_view(), name="api-sla-detailed"),
 ]
