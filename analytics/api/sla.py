@@ -46,8 +46,8 @@ class SlaOutcomeOut(serializers.Serializer[Any]):
     )
     breached = serializers.IntegerField(
         min_value=0,
-        help_text="Promises that were breached in this time: when their deadline passed or, where it had passed when it "
-        "came to hold (by a new priority or policy), then. Whether they were kept later makes no difference.",
+        help_text="Promises that were breached in this time: when their deadline passed or, where it had passed when "
+        "it came to hold (by a new priority or policy), then. Whether they were kept later makes no difference.",
     )
     running = serializers.IntegerField(
         min_value=0,
@@ -203,8 +203,8 @@ class SlaDetailedOut(SlaFiguresOut):
     reopen_hours = serializers.IntegerField(min_value=1, help_text="As asked for.")
     worst = SlaLateOut(
         many=True,
-        help_text=f"The {sla.WORST} tickets with a promise breached in the period that were longest overdue, the longest "
-        "first; of each ticket its longest one.",
+        help_text=f"The {sla.WORST} tickets with a promise breached in the period that were longest overdue, the "
+        "longest first; of each ticket its longest one.",
     )
     previous = SlaFiguresOut(allow_null=True, help_text="The period before, with `compare=previous`; else null.")
 

@@ -2,9 +2,9 @@
 
 A promise is one clock of a ticket. It is *missed* at the moment of its breach: its deadline, or, where that had passed
 already when it came to hold, that moment; what was missed stays missed. It is *met* at the moment at which it was kept
-without having been missed. Of a resolution counts what it is now: kept, reopened and then missed is missed. What ended
-without being needed (resolved without the answer that was waited for) is neither. Priorities are those that tickets have
-now. A ticket that is merged into another one is left out, as what lies in the trash.
+without having been missed. Of a resolution counts what it is now: kept, reopened and then missed is missed. What
+ended without being needed (resolved without the answer that was waited for) is neither. Priorities are those that
+tickets have now. A ticket that is merged into another one is left out, as what lies in the trash.
 """
 
 import datetime as dt
@@ -73,7 +73,8 @@ ORDER BY w.seconds DESC, w.number LIMIT {WORST}
 # The statuses of tickets whose promises lived in the period, by the log, and how long each held while a clock lived.
 _STANDING = """
 WITH lives AS (
-    SELECT c.id, c.ticket_id, c.goal, t.created_at AS born, jsonb_exists(d.document->'pending_pauses', c.goal) AS pauses,
+    SELECT c.id, c.ticket_id, c.goal, t.created_at AS born,
+           jsonb_exists(d.document->'pending_pauses', c.goal) AS pauses,
            greatest(c.started_at, %(start)s) AS since, least(coalesce(c.satisfied_at, %(now)s), %(end)s) AS until
     FROM sla_clocks c JOIN {asked} t ON t.id = c.ticket_id JOIN sla_terms d ON d.id = c.terms_id
     WHERE c.workspace_id = %(workspace)s AND c.run <> 'stopped' AND t.merged_into_id IS NULL
@@ -87,7 +88,8 @@ WITH lives AS (
     SELECT DISTINCT l.ticket_id, l.born, NULL::uuid, 'open' FROM lives l
 ), spans AS (
     SELECT m.ticket_id, m.status, m.at AS since,
-           lead(m.at, 1, 'infinity') OVER (PARTITION BY m.ticket_id ORDER BY m.at, m.id NULLS FIRST) AS until
+           lead(m.at, 1, 'infinity'::timestamptz)
+               OVER (PARTITION BY m.ticket_id ORDER BY m.at, m.id NULLS FIRST) AS until
     FROM moves m WHERE m.status IS NOT NULL
 )
 SELECT o.goal, count(DISTINCT o.id), round(sum(o.seconds))::bigint,

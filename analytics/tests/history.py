@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass
 
 from helpdesk.accounts.models import Membership, Workspace
-from helpdesk.accounts.tests.factories import WorkspaceFactory
+from helpdesk.accounts.tests.factories import ContactFactory, WorkspaceFactory
 from portal.services import requests
 from slas.services import sweep
 from slas.tests.factories import make_policy
@@ -52,10 +52,12 @@ def make_past(tickets: int = 36, seed: int = 8) -> Past:
     )
     agents = [make_agent(workspace) for _ in range(4)]
     light = make_agent(workspace, role="light")
+    ContactFactory(workspace=workspace, email="pro@customers.example", attributes={"plan": "pro"})
     made = []
     for place in range(tickets):
         at = BEGIN + dt.timedelta(minutes=dice.randrange(19 * 24 * 60))
-        ticket = make_ticket(workspace, now=at, priority=dice.choice(["low", "medium", "high", "urgent"]))
+        priority, address = dice.choice(["low", "medium", "high", "urgent"]), dice.choice(["jane", "pro"])
+        ticket = make_ticket(workspace, now=at, priority=priority, requester_email=f"{address}@customers.example")
         for _ in range(dice.randrange(14)):
             at += dt.timedelta(seconds=dice.choice([40, 400, 4_000, 40_000]) + dice.randrange(400))
             if at >= NOW:
