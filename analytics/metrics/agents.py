@@ -202,10 +202,10 @@ def _figures(workspace: Workspace, tickets: "QuerySet[Ticket]", period: Period) 
         of.assigned = count
     for of, (count,) in read(_REPLIES):
         of.replies = count
-    for of, values in read(_RESPONSES):
-        of.first_response = Times(*values)
-    for of, (solved, reopened, *values) in read(_RESOLUTIONS):
-        of.solved, of.reopened, of.resolution = solved, reopened, Times(solved - reopened, *values)
+    for of, times in read(_RESPONSES):
+        of.first_response = Times(*times)
+    for of, (solved, reopened, *times_that_held) in read(_RESOLUTIONS):
+        of.solved, of.reopened, of.resolution = solved, reopened, Times(solved - reopened, *times_that_held)
     ratings = csat.report(workspace=workspace, tickets=tickets, period=period, interval=period.usual_interval())
     whole.score = ratings.now.score
     for one in ratings.by_agent:
@@ -226,7 +226,7 @@ def _team(
     names: Mapping[UUID, str],
     active: Mapping[UUID, User],
 ) -> Team:
-    people = {**dict.fromkeys(active), **dict.fromkeys(found.by_agent), **dict.fromkeys(loads or {})}
+    people: set[UUID | None] = {*active, *found.by_agent, *(loads or {})}
     agents = [
         OfAgent(
             user_id=pk,

@@ -151,6 +151,7 @@ class TestTheFigures:
     def test_equal_sql_over_the_raw_rows(self, past: Past) -> None:
         with connection.cursor() as cursor:
             cursor.execute(OF_RANGE)
+        seen: Counter[str] = Counter()
         for first, last, zone in (
             ("2024-10-22", "2024-11-12", "Europe/Berlin"),
             ("2024-10-27", "2024-10-27", "Europe/Berlin"),  # a day of 25 hours
@@ -186,6 +187,8 @@ class TestTheFigures:
                 if count
             }
             assert found == stood
+            seen.update(late=len(answer["worst"]), paused=sum(one["paused_seconds"] for one in answer["pauses"]))
+        assert all(seen[what] for what in ("late", "paused")), "the history says nothing about these"
 
     def test_of_the_period_before_are_those_of_asking_for_it(self, past: Past) -> None:
         path = f"{PATH}?timezone=Europe/Berlin&interval=week"
