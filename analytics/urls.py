@@ -3,10 +3,12 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
+from analytics.api.agents import Agents
 from analytics.api.csat import Csat
 from analytics.api.export import Export
 from analytics.api.distribution import Distribution
 from analytics.api.overview import Overview
+from analytics.api.sla import SlaDetailed
 from analytics.views import csat
 
 app_name = "analytics"
@@ -19,4 +21,6 @@ urlpatterns = [
     path("api/tickets/analytics/export", Export.as_view(), name="api-export"),
     path("api/tickets/analytics/distribution", Distribution.as_view(), name="api-distribution"),
     path("api/tickets/analytics/overview", Overview.as_view(), name="api-overview"),
+    path("api/tickets/analytics/agents", Agents.as_view(), name="api-agents"),
+    path("api/tickets/analytics/sla/detailed", SlaDetailed.as_view(), name="api-sla-detailed"),
 ]

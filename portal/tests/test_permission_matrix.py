@@ -474,6 +474,8 @@ API = [
     *rows("POST", "webhooks:api-delivery-replay", "admin", "webhook", "$hook_delivery"),
     *rows("GET PUT PATCH", "automation:api-own-availability", SIGNED_IN, is_available=False),
     *rows("PUT PATCH", "automation:api-availability", "admin", "agent_user", is_available=False, capacity=5),
+    *rows("GET", "analytics:api-agents", SIGNED_IN),
+    *rows("GET", "analytics:api-sla-detailed", SIGNED_IN),
     *rows("POST", "portal:public-tickets", ANYBODY),
     *rows("GET", "portal:public-challenge", ANYBODY),
     *rows("GET", "portal:public-lookup", ANYBODY),
