@@ -5,8 +5,8 @@ from django.views.generic import RedirectView
 
 from analytics.api.agents import Agents
 from analytics.api.csat import Csat
-from analytics.api.export import Export
 from analytics.api.distribution import Distribution
+from analytics.api.export import Export
 from analytics.api.overview import Overview
 from analytics.api.sla import SlaDetailed
 from analytics.views import csat

@@ -9,7 +9,7 @@ from django.db import connection
 
 from analytics.metrics import agents
 from analytics.periods import Period
-from analytics.tests.history import NOW, Past, make_past
+from analytics.tests.weeks import NOW, Past, make_past
 from helpdesk.accounts.models import User
 from helpdesk.accounts.tests.factories import WorkspaceFactory
 from portal.services import requests

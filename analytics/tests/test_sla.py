@@ -11,7 +11,7 @@ from django.db import connection
 
 from analytics.metrics import sla
 from analytics.periods import Interval, Period
-from analytics.tests.history import NOW, Past, make_past
+from analytics.tests.weeks import NOW, Past, make_past
 from helpdesk.accounts.tests.factories import WorkspaceFactory
 from slas.services import sweep
 from slas.tests.factories import make_policy
