@@ -18,6 +18,8 @@ from tickets.models import Ticket
 
 USUAL_DAYS = 30
 MOST_DAYS = 731  # two years, one of them a leap year
+MOST_DAYS_OF_HOURS = 31  # a period that is cut into hours
+LONG = (Interval.DAY, Interval.WEEK, Interval.MONTH)  # how most reports can be cut
 EARLIEST, LATEST = dt.date(1970, 1, 1), dt.date(2100, 1, 1)
 PREVIOUS = "previous"
 # The filters of the list of tickets that say something about a report, too; what a ticket is now counts.
@@ -33,6 +35,7 @@ HELP = {
     "compare": "`previous` gives the same figures of the period before: as many days, or hours.",
     "interval": "How `by_period` is cut: day, week (from Monday) or month. Without it: day up to 31 days, week up to "
     "184, else month.",
+    "hours": f"Here also hour, as the clock of the timezone shows it, for periods up to {MOST_DAYS_OF_HOURS} days.",
 }
 
 
@@ -46,21 +49,30 @@ class Asked:
     tickets: "QuerySet[Ticket]"
 
 
-def read(given: QueryDict, *, workspace: Workspace, user: User, now: dt.datetime, also: Collection[str] = ()) -> Asked:
-    """What the parameters ask for. `user` is whom the filter `assignee=me` means; `also` names other parameters.
+def read(
+    given: QueryDict,
+    *,
+    workspace: Workspace,
+    user: User,
+    now: dt.datetime,
+    also: Collection[str] = (),
+    intervals: Collection[Interval] = LONG,
+) -> Asked:
+    """What the parameters ask for. `user` is whom the filter `assignee=me` means; `also` names other parameters,
+    `intervals` the possible ones (none: the report is not cut).
 
     Raises InvalidInput naming every parameter that is unknown or wrong.
     """
     values = {name: given.get(name, "").strip() for name in (*PERIOD, "interval")}
     errors: dict[str, list[str]] = {}
-    known = {*PERIOD, "interval", *FILTERS, *also}
+    known = {*PERIOD, *FILTERS, *also, *(["interval"] if intervals else [])}
     for name in given:
         if name not in known:
             errors[name] = ["There is no such parameter."]
     if values["compare"] not in ("", PREVIOUS):
         errors["compare"] = [f"Possible: {PREVIOUS}."]
-    if values["interval"] and values["interval"] not in {one.value for one in Interval}:
-        errors["interval"] = [f"Possible: {', '.join(Interval)}."]
+    if values["interval"] and intervals and values["interval"] not in {one.value for one in intervals}:
+        errors["interval"] = [f"Possible: {', '.join(intervals)}."]
     filters = QueryDict(mutable=True)
     for name in FILTERS:
         filters.setlist(name, given.getlist(name))
@@ -71,6 +83,9 @@ def read(given: QueryDict, *, workspace: Workspace, user: User, now: dt.datetime
         period = read_period(values, timezone=workspace.timezone, now=now)
     except InvalidInput as refused:
         errors |= refused.errors
+    else:
+        if values["interval"] == Interval.HOUR and Interval.HOUR in intervals and period.days > MOST_DAYS_OF_HOURS:
+            errors.setdefault("interval", []).append(f"By hour a period is at most {MOST_DAYS_OF_HOURS} days long.")
     if errors:
         raise InvalidInput(
             f"These parameters are not possible: {', '.join(errors)}.", code="bad_parameter", errors=errors

@@ -1,7 +1,7 @@
-"""Spans of time that reports are about, and their cuts into days, weeks and months of a timezone. Pure."""
+"""Spans of time that reports are about, and their cuts into hours, days, weeks and months of a timezone. Pure."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 class Interval(StrEnum):
     """How long the parts of a period are, on the calendar of its timezone."""
 
+    HOUR = "hour"
     DAY = "day"
     WEEK = "week"  # from Monday (ISO 8601)
     MONTH = "month"
@@ -20,6 +21,9 @@ _NEXT: dict[Interval, Callable[[dt.date], dt.date]] = {
     Interval.WEEK: lambda day: day + dt.timedelta(days=7 - day.weekday()),
     Interval.MONTH: lambda day: (day.replace(day=1) + dt.timedelta(days=31)).replace(day=1),
 }
+
+_HOUR, _WEEK = dt.timedelta(hours=1), dt.timedelta(days=7)
+_LOOK = 6 * _HOUR  # nowhere are clocks changed twice within so few hours
 
 
 def midnight(day: dt.date, zone: ZoneInfo) -> dt.datetime:
@@ -32,10 +36,10 @@ def midnight(day: dt.date, zone: ZoneInfo) -> dt.datetime:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A day, week or month of a period: from `start` until `end`, which is not in it (both aware, UTC).
+    """An hour, day, week or month of a period: from `start` until `end`, which is not in it (both aware, UTC).
 
-    `day` is the date, in the period's timezone, on which it begins. The first and the last week or month of a
-    period reach only as far as the period does.
+    `day` is the date, in the period's timezone, on which it begins. The first and the last part of a period reach
+    only as far as the period does.
     """
 
     day: dt.date
@@ -90,7 +94,12 @@ class Period:
         return Interval.DAY if self.days <= 31 else Interval.WEEK if self.days <= 184 else Interval.MONTH
 
     def parts(self, interval: Interval) -> list[Part]:
-        """Its days, weeks or months, in order and without gaps."""
+        """Its hours, days, weeks or months, in order and without gaps.
+
+        An hour ends where the clock of the timezone shows a whole one. One that comes twice makes two parts.
+        """
+        if interval is Interval.HOUR:
+            return [hour for day in self.parts(Interval.DAY) for hour in _hours(day, self.zone)]
         found: list[Part] = []
         day, start = self.first_day, self.start
         while start < self.end:
@@ -100,3 +109,51 @@ class Period:
                 found.append(Part(day, start, end))
             day, start = following, end
         return found
+
+    def offsets(self) -> list[tuple[dt.datetime, dt.datetime, dt.timedelta]]:
+        """The spans (from, until, both UTC) in which local time differs from UTC by one and the same offset."""
+
+        def offset(moment: dt.datetime) -> dt.timedelta:
+            return moment.astimezone(self.zone).replace(tzinfo=dt.UTC) - moment
+
+        found: list[tuple[dt.datetime, dt.datetime, dt.timedelta]] = []
+        begin = low = self.start
+        while low < self.end:
+            high = min(low + _LOOK, self.end)
+            if offset(high) != offset(begin):
+                while high - low > dt.datetime.resolution:  # closer and closer around the change of the clocks
+                    middle = low + (high - low) // 2
+                    low, high = (middle, high) if offset(middle) == offset(begin) else (low, middle)
+                found.append((begin, high, offset(begin)))
+                begin = high
+            low = high
+        return [*found, (begin, self.end, offset(begin))] if begin < self.end else found
+
+    def hours_of_week(self) -> dict[tuple[int, int], dt.timedelta]:
+        """How much time of it is in each hour of the week, by ISO weekday (1 is Monday) and hour (0 to 23).
+
+        In two weeks that is two hours each; less where clocks were put forward, more where they were put back.
+        """
+        found = {(weekday, hour): dt.timedelta() for weekday in range(1, 8) for hour in range(24)}
+        for start, end, offset in self.offsets():
+            at, until = start + offset, end + offset  # what the clock on the wall shows
+            weeks = (until - at) // _WEEK
+            for cell in found:
+                found[cell] += weeks * _HOUR
+            at += weeks * _WEEK
+            while at < until:
+                following = min(at.replace(minute=0, second=0, microsecond=0) + _HOUR, until)
+                found[at.isoweekday(), at.hour] += following - at
+                at = following
+        return found
+
+
+def _hours(day: Part, zone: ZoneInfo) -> Iterator[Part]:
+    """The hours of a day, as the clock of a timezone shows them."""
+    start = day.start
+    while start < day.end:
+        clock = start.astimezone(zone)
+        gone = dt.timedelta(minutes=clock.minute, seconds=clock.second, microseconds=clock.microsecond)
+        end = min(start + _HOUR - gone, day.end)
+        yield Part(day.day, start, end)
+        start = end

@@ -9,6 +9,8 @@ from analytics.api.distribution import Distribution
 from analytics.api.export import Export
 from analytics.api.overview import Overview
 from analytics.api.sla import SlaDetailed
+from analytics.api.peak_hours import PeakHours
+from analytics.api.volume import TicketVolume
 from analytics.views import csat
 
 app_name = "analytics"
@@ -23,4 +25,6 @@ urlpatterns = [
     path("api/tickets/analytics/overview", Overview.as_view(), name="api-overview"),
     path("api/tickets/analytics/agents", Agents.as_view(), name="api-agents"),
     path("api/tickets/analytics/sla/detailed", SlaDetailed.as_view(), name="api-sla-detailed"),
+    path("api/tickets/analytics/volume", TicketVolume.as_view(), name="api-volume"),
+    path("api/tickets/analytics/peak-hours", PeakHours.as_view(), name="api-peak-hours"),
 ]

@@ -13,13 +13,16 @@ from tickets.api.schema import ticket_filters
 from tickets.api.serializers import iso
 
 REPORTS = "Reports"
-_ENUMS = {"compare": [forms.PREVIOUS], "interval": [one.value for one in Interval]}
 
 
-def parameters(*also: str) -> list[OpenApiParameter]:
+def parameters(*also: str, intervals: Collection[Interval] = forms.LONG) -> list[OpenApiParameter]:
     """The parameters of a report for the OpenAPI document: its period, `also` others of ours, filters of tickets."""
+    enums = {"compare": [forms.PREVIOUS], "interval": [one.value for one in intervals]}
+    help_texts = dict(forms.HELP)
+    if Interval.HOUR in intervals:
+        help_texts["interval"] += " " + help_texts["hours"]
     own = [
-        OpenApiParameter(name, str, description=forms.HELP[name], enum=_ENUMS.get(name))
+        OpenApiParameter(name, str, description=help_texts[name], enum=enums.get(name))
         for name in (*forms.PERIOD, *also)
     ]
     return own + [one for one in ticket_filters() if one.name in forms.FILTERS]
@@ -45,6 +48,8 @@ def period(of: Period) -> dict[str, str]:
 class ReportView(ApiView):
     """A report: every member may read those of their workspace."""
 
+    intervals: Collection[Interval] = forms.LONG
+
     def asked(self, *also: str) -> forms.Asked:
         """The period, the comparison and the tickets that were asked for; `also` names further parameters.
 
@@ -52,5 +57,10 @@ class ReportView(ApiView):
         """
         others: Collection[str] = {*also}
         return forms.read(
-            self.request.query_params, workspace=self.workspace, user=self.membership.user, now=self.now, also=others
+            self.request.query_params,
+            workspace=self.workspace,
+            user=self.membership.user,
+            now=self.now,
+            also=others,
+            intervals=self.intervals,
         )

@@ -460,6 +460,8 @@ API = [
     *rows("GET", "automation:api-recurring-ticket", SIGNED_IN, "recurring"),
     *rows("PUT PATCH DELETE", "automation:api-recurring-ticket", "admin", "recurring"),
     *rows("GET", "automation:api-recurring-runs", SIGNED_IN, "recurring"),
+    *rows("GET", "analytics:api-volume", SIGNED_IN),
+    *rows("GET", "analytics:api-peak-hours", SIGNED_IN),
     *rows("GET", "webhooks:api-webhooks", "admin"),
     *rows("POST", "webhooks:api-webhooks", "admin", url="http://93.184.215.14/hook", events=["ticket.created"]),
     *rows("GET", "webhooks:api-events", SIGNED_IN),
