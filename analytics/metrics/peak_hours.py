@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
 from django.db.models import Count, QuerySet, TextField, Value
 
@@ -118,7 +119,8 @@ def _figures(workspace: Workspace, tickets: "QuerySet[Ticket]", period: Period) 
     )
 
 
-def _counted(kind: str, rows: "QuerySet[Ticket] | QuerySet[Comment]", period: Period) -> "QuerySet[Ticket]":
+def _counted(kind: str, rows: "QuerySet[Any]", period: Period) -> "QuerySet[Any]":
+    """How many rows were created in each hour of the week: kind, weekday, hour, count."""
     return (
         rows.filter(created_at__gte=period.start, created_at__lt=period.end)
         .order_by()
