@@ -25,7 +25,7 @@ _MESSAGES = (
 _PER_HOUR = "on average in one such hour of the period (the count by `hours`), to two decimals; null without any."
 
 
-class CellOut(serializers.Serializer[Any]):
+class HourOfWeekOut(serializers.Serializer[Any]):
     """An hour of the week."""
 
     weekday = serializers.IntegerField(min_value=1, max_value=7, help_text="From 1 (Monday) to 7 (Sunday); ISO 8601.")
@@ -45,31 +45,31 @@ class CellOut(serializers.Serializer[Any]):
     messages_per_hour = serializers.FloatField(allow_null=True, help_text=f"Messages of customers {_PER_HOUR}")
 
 
-class BusiestOut(serializers.Serializer[Any]):
+class BusiestHoursOut(serializers.Serializer[Any]):
     """The hours of the week with most to do."""
 
     _which = (
         f"Up to {BUSIEST} hours of the week, most on average first; of equal ones the earlier in the week. "
         "Hours without any, and those of which the period has less than one, are left out."
     )
-    created = CellOut(many=True, help_text=f"By `created` in an hour. {_which}")
-    messages = CellOut(many=True, help_text=f"By `messages` in an hour. {_which}")
+    created = HourOfWeekOut(many=True, help_text=f"By `created` in an hour. {_which}")
+    messages = HourOfWeekOut(many=True, help_text=f"By `messages` in an hour. {_which}")
 
 
-class FiguresOut(serializers.Serializer[Any]):
+class PeakFiguresOut(serializers.Serializer[Any]):
     """The figures of a period."""
 
     period = PeriodOut()
     created = serializers.IntegerField(min_value=0, help_text=_CREATED)
     messages = serializers.IntegerField(min_value=0, help_text=_MESSAGES)
-    cells = CellOut(many=True, help_text="All 168 hours of the week, from Monday, 0 o'clock, in order.")
-    busiest = BusiestOut()
+    cells = HourOfWeekOut(many=True, help_text="All 168 hours of the week, from Monday, 0 o'clock, in order.")
+    busiest = BusiestHoursOut()
 
 
-class PeakHoursOut(FiguresOut):
+class PeakHoursOut(PeakFiguresOut):
     """The report."""
 
-    previous = FiguresOut(allow_null=True, help_text="The period before, with `compare=previous`; else null.")
+    previous = PeakFiguresOut(allow_null=True, help_text="The period before, with `compare=previous`; else null.")
 
 
 class PeakHours(ReportView):

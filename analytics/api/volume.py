@@ -53,7 +53,7 @@ class VolumeOut(serializers.Serializer[Any]):
     )
 
 
-class PartOut(VolumeOut):
+class VolumePartOut(VolumeOut):
     """An hour, day, week or month."""
 
     def get_fields(self) -> dict[str, Any]:
@@ -68,23 +68,23 @@ class PartOut(VolumeOut):
         }
 
 
-class FiguresOut(VolumeOut):
+class VolumeFiguresOut(VolumeOut):
     """The figures of a period."""
 
     period = PeriodOut()
     backlog_before = serializers.IntegerField(
         help_text="How many tickets were open or pending just before the first moment of the period."
     )
-    by_period = PartOut(
+    by_period = VolumePartOut(
         many=True, help_text="Every hour, day, week or month of the period, in order; also those without tickets."
     )
 
 
-class VolumeReportOut(FiguresOut):
+class VolumeReportOut(VolumeFiguresOut):
     """The report."""
 
     interval = serializers.ChoiceField(choices=[one.value for one in Interval])
-    previous = FiguresOut(allow_null=True, help_text="The period before, with `compare=previous`; else null.")
+    previous = VolumeFiguresOut(allow_null=True, help_text="The period before, with `compare=previous`; else null.")
 
 
 class TicketVolume(ReportView):
