@@ -8,8 +8,8 @@ from analytics.api.csat import Csat
 from analytics.api.distribution import Distribution
 from analytics.api.export import Export
 from analytics.api.overview import Overview
-from analytics.api.sla import SlaDetailed
 from analytics.api.peak_hours import PeakHours
+from analytics.api.sla import SlaDetailed
 from analytics.api.volume import TicketVolume
 from analytics.views import csat
 

@@ -7,10 +7,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from analytics import forms
 from analytics.api.base import REPORTS, PeriodOut, ReportView, parameters, period
 from analytics.metrics import csat
 from analytics.metrics.csat import Figures, OfAgent, Score
-from analytics.periods import Interval, Part
+from analytics.periods import Part
 from helpdesk.api import pagination
 from helpdesk.api.schema import PAGE_PARAMETERS, PaginationSerializer
 from portal.models import Satisfaction
@@ -61,7 +62,7 @@ class ResponsesOut(serializers.Serializer[Any]):
     )
 
 
-class PartOut(ScoreOut):
+class CsatPartOut(ScoreOut):
     """A day, week or month."""
 
     start = serializers.DateField(
@@ -86,13 +87,13 @@ class OfAgentOut(ScoreOut):
     )
 
 
-class FiguresOut(ScoreOut):
+class CsatFiguresOut(ScoreOut):
     """The figures of a period."""
 
     period = PeriodOut()
     distribution = DistributionOut(many=True)
     responses = ResponsesOut()
-    by_period = PartOut(many=True, help_text="Every day, week or month of the period, in order.")
+    by_period = CsatPartOut(many=True, help_text="Every day, week or month of the period, in order.")
 
 
 class RatedTicketOut(serializers.Serializer[Any]):
@@ -112,12 +113,12 @@ class CommentOut(serializers.Serializer[Any]):
     ticket = RatedTicketOut()
 
 
-class CsatOut(FiguresOut):
+class CsatOut(CsatFiguresOut):
     """The report."""
 
-    interval = serializers.ChoiceField(choices=[one.value for one in Interval])
+    interval = serializers.ChoiceField(choices=[one.value for one in forms.LONG])
     by_assignee = OfAgentOut(many=True, help_text="Most ratings first. Adds up to `ratings`.")
-    previous = FiguresOut(allow_null=True, help_text="The period before, with `compare=previous`; else null.")
+    previous = CsatFiguresOut(allow_null=True, help_text="The period before, with `compare=previous`; else null.")
     comments = CommentOut(many=True, help_text="The ratings of the period that have words, newest first, by page.")
     pagination = PaginationSerializer(help_text="Of `comments`.")
 

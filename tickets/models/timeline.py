@@ -38,6 +38,21 @@ class Activity(WorkspaceModel):
         indexes = [
             models.Index(fields=["ticket", "occurred_at", "id"], name="ticket_activities_in_order"),
             models.Index(fields=["id"], condition=Q(dispatched_at=None), name="ticket_activities_waiting"),
+            # What reports count over a period.
+            models.Index(
+                fields=["workspace", "occurred_at"],
+                include=["ticket", "event"],
+                condition=Q(
+                    event__in=[
+                        Event.RESOLVED.value,
+                        Event.CLOSED.value,
+                        Event.REOPENED.value,
+                        Event.MERGED.value,
+                        Event.UNMERGED.value,
+                    ]
+                ),
+                name="ticket_activities_of_reports",
+            ),
         ]
 
     def __str__(self) -> str:
