@@ -18,7 +18,7 @@ from tickets.deadlines import Goal
 _SECONDS = "in seconds of the calendar, rounded half up to whole ones; null without tickets."
 
 
-class QueueOut(serializers.Serializer[Any]):
+class QueueFiguresOut(serializers.Serializer[Any]):
     """What is to be done at this moment, whatever the period."""
 
     open = serializers.IntegerField(min_value=0, help_text="Tickets that are open at this moment, new ones included.")
@@ -78,7 +78,7 @@ class SlaOut(PromisesOut):
     by_goal = PromisesOfGoalOut(many=True, help_text="First response, next response, resolution. Adds up to the whole.")
 
 
-class SatisfactionOut(serializers.Serializer[Any]):
+class SatisfactionFiguresOut(serializers.Serializer[Any]):
     """How customers liked it, as the report on customer satisfaction tells it."""
 
     ratings = serializers.IntegerField(min_value=0, help_text="Ratings that were first given in the period.")
@@ -137,13 +137,13 @@ class OverviewFiguresOut(serializers.Serializer[Any]):
         help_text="What the service levels promised and was judged in the period, by each promise: a ticket has one "
         "of a first response, one of a resolution, and one for each further answer that its customer waited for."
     )
-    satisfaction = SatisfactionOut()
+    satisfaction = SatisfactionFiguresOut()
 
 
 class OverviewOut(OverviewFiguresOut):
     """The report."""
 
-    now = QueueOut()
+    now = QueueFiguresOut()
     previous = OverviewFiguresOut(allow_null=True, help_text="The period before, with `compare=previous`; else null.")
 
 
