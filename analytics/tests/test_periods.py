@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analytics import forms
 from analytics.periods import Interval, Part, Period, midnight
 
 ZONES = ["UTC", "Europe/Rome", "America/Havana", "America/Sao_Paulo", "Africa/Cairo", "Pacific/Apia", "Asia/Kathmandu"]
@@ -19,7 +20,7 @@ def of_days(first: str, last: str, zone: str = "Europe/Rome") -> Period:
     return Period(midnight(dt.date.fromisoformat(first), tz), midnight(end, tz), tz)
 
 
-@given(zone=st.sampled_from(ZONES), first=DAYS, days=st.integers(1, 731), interval=st.sampled_from(Interval))
+@given(zone=st.sampled_from(ZONES), first=DAYS, days=st.integers(1, 731), interval=st.sampled_from(forms.LONG))
 def test_parts_fill_the_period_without_gaps(zone: str, first: dt.date, days: int, interval: Interval) -> None:
     tz = ZoneInfo(zone)
     period = Period(midnight(first, tz), midnight(first + dt.timedelta(days=days), tz), tz)
