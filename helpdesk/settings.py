@@ -286,6 +286,8 @@ SPECTACULAR_SETTINGS = {
         "WebhookStateEnum": "tickets.webhooks.api.webhooks.STATES",
         "WebhookOffReasonEnum": "tickets.webhooks.api.webhooks.OFF_REASONS",
         "WebhookDeliveryStatusEnum": "tickets.webhooks.api.deliveries.STATUSES",
+        "ReportIntervalEnum": "analytics.api.csat.INTERVALS",
+        "VolumeIntervalEnum": "analytics.api.volume.INTERVALS",
     },
     "WEBHOOKS": "tickets.webhooks.api.described.MESSAGES",
     "POSTPROCESSING_HOOKS": [

@@ -22,6 +22,8 @@ from tickets.api.views.base import EVERYONE, PAGING
 _SATISFIED = "How many ratings of 4 and 5 there are per hundred ratings, to one decimal; null without ratings."
 _AVERAGE = "The arithmetic mean of the ratings, from 1 (bad) to 5 (very good), to two decimals; null without ratings."
 
+INTERVALS = [one.value for one in forms.LONG]
+
 
 class ScoreOut(serializers.Serializer[Any]):
     """Ratings in three figures."""
@@ -104,7 +106,7 @@ class RatedTicketOut(serializers.Serializer[Any]):
     subject = serializers.CharField()
 
 
-class CommentOut(serializers.Serializer[Any]):
+class CsatCommentOut(serializers.Serializer[Any]):
     """A rating with words."""
 
     rating = serializers.IntegerField(min_value=1, max_value=5)
@@ -116,10 +118,10 @@ class CommentOut(serializers.Serializer[Any]):
 class CsatOut(CsatFiguresOut):
     """The report."""
 
-    interval = serializers.ChoiceField(choices=[one.value for one in forms.LONG])
+    interval = serializers.ChoiceField(choices=INTERVALS)
     by_assignee = OfAgentOut(many=True, help_text="Most ratings first. Adds up to `ratings`.")
     previous = CsatFiguresOut(allow_null=True, help_text="The period before, with `compare=previous`; else null.")
-    comments = CommentOut(many=True, help_text="The ratings of the period that have words, newest first, by page.")
+    comments = CsatCommentOut(many=True, help_text="The ratings of the period that have words, newest first, by page.")
     pagination = PaginationSerializer(help_text="Of `comments`.")
 
 

@@ -15,6 +15,8 @@ from tickets.api.schema import described
 from tickets.api.serializers import iso
 from tickets.api.views.base import EVERYONE
 
+INTERVALS = [one.value for one in Interval]
+
 
 class VolumeOut(serializers.Serializer[Any]):
     """What happened in a span of time."""
@@ -83,7 +85,7 @@ class VolumeFiguresOut(VolumeOut):
 class VolumeReportOut(VolumeFiguresOut):
     """The report."""
 
-    interval = serializers.ChoiceField(choices=[one.value for one in Interval])
+    interval = serializers.ChoiceField(choices=INTERVALS)
     previous = VolumeFiguresOut(allow_null=True, help_text="The period before, with `compare=previous`; else null.")
 
 
