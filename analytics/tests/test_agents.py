@@ -107,10 +107,11 @@ def times(seconds: list[Any] | None) -> dict[str, Any]:
 
 
 class TestTheFigures:
-    @pytest.fixture
-    def past(self) -> Past:
-        make_past(9, seed=3)  # of another workspace
-        return make_past()
+    @pytest.fixture(scope="class")
+    def past(self, class_transaction: Any) -> Past:
+        with class_transaction():
+            make_past(9, seed=3)  # of another workspace
+            return make_past()
 
     @pytest.mark.parametrize(
         ("first", "last", "zone"),

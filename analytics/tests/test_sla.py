@@ -143,10 +143,11 @@ def counted(groups: list[dict[str, Any]], name: str) -> dict[tuple[str, str, str
 
 
 class TestTheFigures:
-    @pytest.fixture
-    def past(self) -> Past:
-        make_past(6, seed=3)  # of another workspace
-        return make_past()
+    @pytest.fixture(scope="class")
+    def past(self, class_transaction: Any) -> Past:
+        with class_transaction():
+            make_past(6, seed=3)  # of another workspace
+            return make_past()
 
     def test_equal_sql_over_the_raw_rows(self, past: Past) -> None:
         with connection.cursor() as cursor:

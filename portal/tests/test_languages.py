@@ -45,13 +45,12 @@ def marked_texts() -> tuple[Marked, ...]:
 
 def _marked() -> Iterator[Marked]:
     for path in sorted((BASE / "templates").rglob("*")):
-        if path.suffix in {".html", ".txt"}:
-            calls = CALL.findall(templatize(path.read_text(), origin=str(path)))
-            yield from _texts(path, "\n".join(calls))
+        if path.suffix in {".html", ".txt"} and re.search(r"trans|_\(", text := path.read_text()):
+            yield from _texts(path, "\n".join(CALL.findall(templatize(text, origin=str(path)))))
     for root in ("helpdesk", "tickets", "slas", "portal"):
         for path in sorted((BASE / root).rglob("*.py")):
-            if not {"tests", "migrations"} & set(path.parts):
-                yield from _texts(path, path.read_text())
+            if not {"tests", "migrations"} & set(path.parts) and "gettext" in (text := path.read_text()):
+                yield from _texts(path, text)
 
 
 def _texts(path: Path, source: str) -> Iterator[Marked]:
