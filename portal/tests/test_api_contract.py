@@ -59,9 +59,14 @@ def _one_connection():
         signal.connect(close_old_connections)
 
 
-@pytest.fixture
-def known(db):
+@pytest.fixture(scope="module")
+def known(module_transaction):
     """Things that exist, and the key of an owner, so that requests get past the first door."""
+    with module_transaction():
+        return make_known()
+
+
+def make_known():
     workspace = WorkspaceFactory()
     owner = make_agent(workspace, role="owner")
     _, key = tokens.make_api_key(membership=owner, name="k", scopes=["admin"], expires_at=None, now=timezone.now())

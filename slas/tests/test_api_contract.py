@@ -42,9 +42,14 @@ def _one_connection():
         signal.connect(close_old_connections)
 
 
-@pytest.fixture
-def known(db: None) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def known(module_transaction: Any) -> dict[str, Any]:
     """Things that exist, and the key of an owner."""
+    with module_transaction():
+        return make_known()
+
+
+def make_known() -> dict[str, Any]:
     workspace = WorkspaceFactory()
     owner = make_agent(workspace, role="owner")
     _, key = tokens.make_api_key(membership=owner, name="k", scopes=["admin"], expires_at=None, now=timezone.now())
