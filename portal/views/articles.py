@@ -26,6 +26,7 @@ from portal.models import Article, ArticleCategory
 from portal.services import articles, reading
 from tickets.models import Ticket
 from tickets.services import base
+from tickets.views.ordering import moved
 from tickets.views.queue import console
 
 PAGE_SIZE = 50
@@ -334,19 +335,14 @@ def _changed_list(request: WorkspaceRequest, focus: str, refused: str = "") -> H
 def category_move(request: WorkspaceRequest, pk: UUID) -> HttpResponse:
     """Show a category one place earlier or later."""
     chosen = _category(request, pk)
-    order = [shelf.pk for shelf in articles.categories(request.workspace.pk)]
-    direction = "up" if request.POST.get("direction") == "up" else "down"
-    place = order.index(chosen.pk)
-    to = place + (-1 if direction == "up" else 1)
+    rows = [shelf.pk for shelf in articles.categories(request.workspace.pk)]
+    order, direction = moved(rows, chosen.pk, request.POST.get("direction", ""))
     refused = ""
-    if 0 <= to < len(order):
-        order.insert(to, order.pop(place))
+    if order is not None:
         try:
             articles.order_categories(workspace=request.workspace, category_ids=order, now=timezone.now())
         except DomainError:
             refused = CHANGED_MEANWHILE
-        if to in (0, len(order) - 1):  # this button has nothing more to do
-            direction = "down" if to == 0 else "up"
     return _changed_list(request, f"{direction}-{chosen.pk.hex}", refused)
 
 

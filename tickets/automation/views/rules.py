@@ -26,6 +26,7 @@ from tickets.automation.models import Rule, Run, Waiting
 from tickets.automation.services import setup, wording
 from tickets.markup import is_text
 from tickets.models import CannedResponse, Tag
+from tickets.views.ordering import moved
 from tickets.views.queue import console, view_asked
 from tickets.views.ticket import found, kept_query
 
@@ -90,19 +91,14 @@ def _changed_list(request: WorkspaceRequest, focus: str, refused: str = "") -> H
 def rule_move(request: WorkspaceRequest, rule_id: UUID) -> HttpResponse:
     """Ask a rule one place earlier or later."""
     chosen = _rule(request, rule_id)
-    order = [rule.pk for rule in setup.rules(request.workspace.pk)]
-    direction = "up" if request.POST.get("direction") == "up" else "down"
-    place = order.index(chosen.pk)
-    to = place + (-1 if direction == "up" else 1)
+    rows = [rule.pk for rule in setup.rules(request.workspace.pk)]
+    order, direction = moved(rows, chosen.pk, request.POST.get("direction", ""))
     refused = ""
-    if 0 <= to < len(order):
-        order.insert(to, order.pop(place))
+    if order is not None:
         try:
             setup.order_rules(workspace=request.workspace, rule_ids=order, now=timezone.now())
         except DomainError:
             refused = CHANGED_MEANWHILE
-        if to in (0, len(order) - 1):  # this button has nothing more to do
-            direction = "down" if to == 0 else "up"
     return _changed_list(request, f"{direction}-{chosen.pk}", refused)
 
 
