@@ -156,7 +156,7 @@ def create(
         article.status, article.published_at = PUBLISHED, now
     article.updated_by, article.updated_at = by.user, now
     article.save(force_insert=True)
-    _index(article)
+    index(article=article)
     return article
 
 
@@ -199,7 +199,7 @@ def edit(
                 "title", "body", "body_html", "category", "position", "slug", "version", "updated_by", "updated_at",
             ]
         )  # fmt: skip
-        _index(fresh)
+        index(article=fresh)
     if publish:
         _publish(fresh, by=by, now=now)
     return fresh
@@ -303,7 +303,7 @@ def _free_slug(
     return slug
 
 
-def _index(article: Article) -> None:
+def index(*, article: Article) -> None:
     """Write the words by which an article is found: those of the title weigh more (A) than those of the text (B)."""
     rows = Article.objects.for_workspace(article.workspace_id).filter(pk=article.pk)
     title = SearchVector("title", weight="A", config="helpdesk")

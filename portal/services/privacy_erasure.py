@@ -16,7 +16,6 @@ from uuid import UUID
 from django.apps import apps
 from django.contrib.admin.models import LogEntry
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.search import SearchVector
 from django.db import connection, models, transaction
 from django.db.models import Q, TextField
 from django.db.models.functions import Cast
@@ -24,7 +23,7 @@ from django.db.models.functions import Cast
 from helpdesk.accounts.models import Contact, WorkspaceModel, new_id
 from helpdesk.api.models import IdempotencyKey
 from portal.models import Article, PrivacyRequest, Satisfaction, SignInLink
-from portal.services import privacy_export, privacy_work, reading
+from portal.services import articles, privacy_export, privacy_work, reading
 from tickets import search
 from tickets.automation.services import erasing as automation
 from tickets.mail.services import erasing as mail
@@ -188,10 +187,8 @@ def _write_article(article: Article, texts: dict[str, str]) -> None:
         return
     if "title" in changed:
         changed["title"] = changed["title"][:160]
-    rows = Article.objects.for_workspace(article.workspace_id).filter(pk=article.pk)
-    rows.update(**changed)
-    words = SearchVector("title", config="helpdesk", weight="A") + SearchVector("body", config="helpdesk", weight="B")
-    rows.exclude(words=None).update(words=words)
+    Article.objects.for_workspace(article.workspace_id).filter(pk=article.pk).update(**changed)
+    articles.index(article=article)
 
 
 def _forget_answers(erasure: Erasure, scope: Scope) -> None:
